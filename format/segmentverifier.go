@@ -71,10 +71,7 @@ func (s *segmentVerifier) checker() *blockChecker {
 // runText verifies a text segment up to its seal or the next segment.
 func (s *segmentVerifier) runText(ctx context.Context, file fsFile) error {
 	err := s.checker().run(ctx, textSource(file), func(b *checkedBlock) error { return s.block(ctx, b) })
-	if err == errPartOver {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && err != errPartOver && err != errSegmentOver {
 		return err
 	}
 	p := s.part
@@ -115,7 +112,7 @@ func (s *segmentVerifier) runOpen(ctx context.Context, o *openSnapshot) error {
 	if scan.state.off > 0 {
 		limited := &limitedFile{o.file, scan.state.off}
 		err := s.checker().run(ctx, textSource(limited), func(b *checkedBlock) error { return s.block(ctx, b) })
-		if err != nil && err != errPartOver {
+		if err != nil && err != errPartOver && err != errSegmentOver {
 			return err
 		}
 	}
