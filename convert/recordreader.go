@@ -12,8 +12,8 @@ import (
 )
 
 // MaxRecord is the longest record, in bytes, that is read as JSON. A longer
-// line is kept byte for byte, like a damaged one, without being understood:
-// memory stays bounded whatever the source holds.
+// line is kept byte for byte, in pieces of this length, without being
+// understood: memory stays bounded whatever the source holds.
 const MaxRecord = 32 << 20
 
 // maxSep is the longest run of whitespace that stands in an entry's source.sep;
@@ -78,14 +78,11 @@ func (r *RecordReader) Next() (Record, error) {
 		}
 		unfinished = found == objectUnfinished
 	}
-	end, terminated, err := r.lineEnd(start)
+	end, bounded, err := r.lineEnd(start)
 	if err != nil {
 		return Record{}, err
 	}
-	if !terminated && end-start <= MaxRecord {
-		unfinished = true
-	}
-	if unfinished && !r.final {
+	if (unfinished || !bounded) && !r.final {
 		r.rewind(sepStart)
 		return Record{}, io.EOF
 	}
@@ -146,9 +143,6 @@ func (r *RecordReader) object(start int) (end int, found objectState, err error)
 	if err != nil {
 		return 0, objectNone, err
 	}
-	if lineEnd-start > MaxRecord {
-		return 0, objectNone, nil
-	}
 	line := jsontext.Value(r.buf[start:lineEnd])
 	if line[len(line)-1] == '}' && line.IsValid(lenient...) {
 		return lineEnd, objectWhole, nil
@@ -176,13 +170,13 @@ func (r *RecordReader) object(start int) (end int, found objectState, err error)
 // lenient is what counts as one JSON object in a source.
 var lenient = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
 
-// lineEnd returns where the line that holds start ends, without its LF and the
-// whitespace before that, and whether there is an LF. It stops looking a little
-// after MaxRecord bytes.
-func (r *RecordReader) lineEnd(start int) (end int, terminated bool, err error) {
+// lineEnd returns where the stretch that begins at start ends: at its LF, without
+// the whitespace before that, or after MaxRecord bytes if there is none so far.
+// bounded is false if the source ends first.
+func (r *RecordReader) lineEnd(start int) (end int, bounded bool, err error) {
 	for from := start; ; {
 		if i := bytes.IndexByte(r.buf[from:], '\n'); i >= 0 {
-			end, terminated = from+i, true
+			end, bounded = from+i, true
 			break
 		}
 		from = len(r.buf)
@@ -194,10 +188,13 @@ func (r *RecordReader) lineEnd(start int) (end int, terminated bool, err error) 
 			return 0, false, err
 		}
 	}
+	if end-start > MaxRecord {
+		return start + MaxRecord, true, nil
+	}
 	for end > start && isSpace(r.buf[end-1]) {
 		end--
 	}
-	return end, terminated, nil
+	return end, bounded, nil
 }
 
 // take makes a record of buf[start:end] with the separator buf[sepStart:start].
@@ -277,15 +274,18 @@ type bufferedFrom struct {
 }
 
 func (b *bufferedFrom) Read(p []byte) (int, error) {
-	for b.next == len(b.r.buf) {
-		if b.r.eof || b.next >= b.limit {
+	for b.next == len(b.r.buf) && b.next < b.limit {
+		if b.r.eof {
 			return 0, io.EOF
 		}
 		if err := b.r.fill(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, b.r.buf[b.next:])
+	if b.next >= b.limit {
+		return 0, io.EOF
+	}
+	n := copy(p, b.r.buf[b.next:min(len(b.r.buf), b.limit)])
 	b.next += n
 	return n, nil
 }
