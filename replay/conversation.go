@@ -1,52 +1,66 @@
 package replay
 
 import (
+	"fmt"
+
 	"github.com/ownlog/ownlog/schema"
 )
 
-// conversation is the messages of a log, in a line.
+// conversation is the schema's fold of a log and the events it shows, in memory
+// while an executor works on the session.
 type conversation struct {
-	messages []schema.Message
-	model    map[[2]int64]int
-	defined  *schema.SessionDefined
-	updates  []*schema.SessionUpdated
+	state  schema.State
+	events map[int64]*schema.Event
 }
 
-func newConversation() *conversation { return &conversation{model: make(map[[2]int64]int)} }
+func newConversation() *conversation { return &conversation{events: make(map[int64]*schema.Event)} }
 
-func (c *conversation) skip(int64) {}
+func (c *conversation) skip(seq int64) { c.state.ApplyHole(seq) }
 
 func (c *conversation) apply(seq int64, ev *schema.Event) {
-	switch d := ev.Data.(type) {
-	case *schema.SessionDefined:
-		c.defined, c.updates = d, nil
-	case *schema.SessionUpdated:
-		c.updates = append(c.updates, d)
-	case *schema.UserMessage:
-		c.messages = append(c.messages, schema.Message{Role: schema.RoleUser, Seq: seq, Time: ev.Time, Turn: ev.Turn, Content: d.Content, Origin: d.Origin})
-	case *schema.ModelOutput:
-		at := [2]int64{ev.Turn, ev.Step}
-		i, ok := c.model[at]
-		if !ok {
-			i = len(c.messages)
-			c.model[at] = i
-			c.messages = append(c.messages, schema.Message{Role: schema.RoleModel, Seq: seq, Time: ev.Time, Turn: ev.Turn, Step: ev.Step, Provider: d.Provider, API: d.API, Model: d.Model, ResponseID: d.ResponseID})
+	c.state.Apply(seq, ev)
+	switch ev.Data.(type) {
+	case *schema.VendorRecord, *schema.Unknown, *schema.FileChanged, *schema.NoteAdded, *schema.ModelRequested:
+		return // no view is made of them
+	}
+	c.events[seq] = ev
+}
+
+func (c *conversation) load(seq int64) (*schema.Event, error) {
+	ev, ok := c.events[seq]
+	if !ok {
+		return nil, fmt.Errorf("entry %d has no part in the conversation", seq)
+	}
+	return ev, nil
+}
+
+// view returns the messages of the live branch.
+func (c *conversation) view(options ...schema.ViewOption) ([]schema.Message, error) {
+	var out []schema.Message
+	for m, err := range c.state.View(c.load, options...) {
+		if err != nil {
+			return nil, err
 		}
-		m := &c.messages[i]
-		m.Blocks = append(m.Blocks, d.Blocks...)
-		m.StopReason = d.StopReason
-		for _, b := range d.Blocks {
-			if b.Type == schema.BlockToolCall {
-				c.messages = append(c.messages, schema.Message{Role: schema.RoleTool, Seq: seq, Turn: ev.Turn, Step: ev.Step, Result: &schema.Result{CallKey: b.CallKey, VendorID: b.VendorID, Name: b.Name, NotStarted: true}})
-			}
-		}
-	case *schema.ToolResult:
-		for i := range c.messages {
-			if r := c.messages[i].Result; r != nil && r.CallKey == d.CallKey && d.Content != nil {
-				r.Status, r.Content, r.ExitCode = d.Status, d.Content, d.ExitCode
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// definition returns where the definition in force stands, nil if nowhere, and
+// what patches it.
+func (c *conversation) definition() (*schema.Blob, []*schema.SessionUpdated) {
+	ref, ok := c.state.Definition()
+	var blob *schema.Blob
+	if ok {
+		blob = &ref.Blob
+	}
+	var updates []*schema.SessionUpdated
+	for _, seq := range ref.Updates {
+		if ev := c.events[seq]; ev != nil {
+			if u, ok := ev.Data.(*schema.SessionUpdated); ok {
+				updates = append(updates, u)
 			}
 		}
 	}
+	return blob, updates
 }
-
-func (c *conversation) view() []schema.Message { return c.messages }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/ownlog/ownlog/format"
@@ -202,7 +201,11 @@ type run struct {
 	lease   *lease
 	outcome Outcome
 
-	definitions sync.Map // digest of a definition in the store: schema.Definition
+	// defined is the definition read last.
+	defined struct {
+		digest     string
+		definition schema.Definition
+	}
 }
 
 // action is what the fold says is to be done next.
@@ -387,18 +390,17 @@ func (r *run) model(def *schema.Definition, known bool) (*schema.Model, error) {
 func (r *run) definition(ctx context.Context) (def schema.Definition, known bool, err error) {
 	s := r.session
 	s.mu.Lock()
-	defined, updates := s.state.defined, s.state.updates
+	defined, updates := s.state.definition()
 	s.mu.Unlock()
-	if defined != nil && defined.Definition != nil {
+	if defined != nil {
 		known = true
-		if d, ok := r.definitions.Load(defined.Definition.Digest); ok {
-			def = d.(schema.Definition)
-		} else {
-			if def, err = readDefinition(ctx, r.Store, defined.Definition); err != nil {
+		if r.defined.digest != defined.Digest {
+			if def, err = readDefinition(ctx, r.Store, defined); err != nil {
 				return def, true, err
 			}
-			r.definitions.Store(defined.Definition.Digest, def)
+			r.defined.digest, r.defined.definition = defined.Digest, def
 		}
+		def = r.defined.definition
 	}
 	for _, u := range updates {
 		patch(&def, u)

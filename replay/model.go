@@ -48,8 +48,12 @@ func (r *run) project(ctx context.Context) (*provider.Request, schema.Definition
 	}
 	s := r.session
 	s.mu.Lock()
-	messages := asSent(s.state.view(), s.progress.sent)
+	messages, err := s.state.view()
+	messages = asSent(messages, s.progress.sent)
 	s.mu.Unlock()
+	if err != nil {
+		return nil, def, fmt.Errorf("log %s: %w", r.log, err)
+	}
 	model := r.Model
 	if model == "" && def.Model != nil {
 		model = def.Model.ID

@@ -41,7 +41,7 @@ type progress struct {
 
 	spent    map[[2]int64]spending // by turn and step
 	granted  map[string]bool       // tools allowed for the whole session
-	native   bool                  // an executor has worked on this log
+	native   bool                  // a model was asked in this log, not in the source it mirrors
 	imported bool                  // some entries mirror an outside source
 	sent     map[[2]int64]int64    // seq of the last request of a turn and step
 
@@ -120,9 +120,6 @@ func (p *progress) apply(seq int64, ev *schema.Event) {
 	p.size = seq + 1
 	if ev.Source != nil {
 		p.imported = true
-	}
-	if ev.Epoch > 0 {
-		p.native = true
 	}
 	if ev.Turn > p.turn {
 		p.openTurn(ev.Turn, seq, ev.Time)
@@ -205,6 +202,7 @@ func (p *progress) modelRequested(seq int64, ev *schema.Event, d *schema.ModelRe
 	if ev.Source != nil {
 		return // the source's own request; its answer, if any, is in the log
 	}
+	p.native = true
 	r := p.request
 	if r == nil || r.id != d.RequestID {
 		r = &request{id: d.RequestID}
@@ -302,29 +300,12 @@ func (p *progress) toolResult(seq int64, ev *schema.Event, d *schema.ToolResult)
 }
 
 // settle corrects what the entries alone, taken in a line, cannot say of a log
-// whose source is a tree: calls and messages off the live branch are not open.
-func (p *progress) settle(view []schema.Message) {
+// that mirrors a source: calls off the live branch are not open, and whether a
+// turn runs follows from what the branch ends in.
+func (p *progress) settle(state *schema.State) {
 	live := make(map[schema.CallKey]bool)
-	p.lastInput, p.seen = -1, max(p.seen, -1)
-	last := -1
-	for i := range view {
-		m := &view[i]
-		switch {
-		case m.Role == schema.RoleModel:
-			last = i
-		case m.Result != nil && m.Result.Content == nil:
-			live[m.Result.CallKey] = true
-		}
-	}
-	for i := range view {
-		m := &view[i]
-		input := m.Result != nil && m.Result.Content != nil || m.Role == schema.RoleUser && !m.Injected
-		if i > last && input {
-			p.lastInput = max(p.lastInput, m.Seq)
-		}
-	}
-	if last >= 0 && p.lastInput >= 0 && p.seen >= p.lastInput {
-		p.seen = p.lastInput - 1
+	for _, c := range state.OpenCalls() {
+		live[c.Key] = true
 	}
 	open := p.open[:0:0]
 	for _, c := range p.open {
@@ -333,6 +314,16 @@ func (p *progress) settle(view []schema.Message) {
 		}
 	}
 	p.open = open
+	if p.native {
+		return
+	}
+	turn := state.TurnState()
+	p.running = turn == schema.StateRunning || turn == schema.StateWaiting
+	if state.NeedsModel() {
+		p.seen = min(p.seen, p.lastInput-1)
+	} else if len(p.open) == 0 {
+		p.seen = max(p.seen, p.lastInput)
+	}
 }
 
 // wantsAnswer reports whether something has come in since the last request.

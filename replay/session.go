@@ -59,7 +59,7 @@ func openSession(ctx context.Context, store format.Store, log format.LogID, cloc
 		return nil, err
 	}
 	if s.progress.imported {
-		s.progress.settle(s.state.view())
+		s.progress.settle(&s.state.state)
 	}
 	return s, nil
 }
