@@ -14,14 +14,17 @@ type Finding struct {
 type FindingCounts struct{ list []Finding }
 
 // Add implements [Findings].
-func (f *FindingCounts) Add(code, where string) {
+func (f *FindingCounts) Add(code, where string) { f.addN(Finding{Code: code, Count: 1, Where: where}) }
+
+// addN adds a finding with its count.
+func (f *FindingCounts) addN(finding Finding) {
 	for i := range f.list {
-		if f.list[i].Code == code {
-			f.list[i].Count++
+		if f.list[i].Code == finding.Code {
+			f.list[i].Count += finding.Count
 			return
 		}
 	}
-	f.list = append(f.list, Finding{Code: code, Count: 1, Where: where})
+	f.list = append(f.list, finding)
 }
 
 // List returns the findings in the order of their first occurrence.

@@ -53,7 +53,7 @@ type SourceRecord struct {
 	Size     int64             `json:"size"`
 	ModTime  int64             `json:"mtime_ns"`
 	Status   FileStatus        `json:"status"`
-	Reason   string            `json:"reason,omitzero"`
+	Final    bool              `json:"final,omitzero"` // unfinished records were taken as damaged
 	Outcomes []OutcomeRecord   `json:"outcomes,omitzero"`
 	Rows     map[string]string `json:"rows,omitzero"` // row to the digest of the bytes it had last
 }

@@ -21,7 +21,6 @@ type Mirror struct {
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
-	rows     map[string]string // of the source at hand
 }
 
 // NewMirror returns a mirror that writes to the store and keeps its records in
@@ -101,6 +100,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	}
 	defer w.close()
 
+	if len(held) == 0 {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, ErrNothing)
+	}
 	mapper := t.NewMapper(findings)
 	for rec, err := range recordsOf(held, reader) {
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"math/rand"
 	"strings"
 	"testing"
@@ -30,15 +31,19 @@ func (m *lineMapper) Map(rec *Record, run *Run) {
 
 func mirrorString(t *testing.T, m *Mirror, content string) Outcome {
 	t.Helper()
-	out, err := m.MirrorTranscript(context.Background(), Transcript{
+	out, err := tryMirror(m, content)
+	if err != nil && !errors.Is(err, ErrNothing) {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func tryMirror(m *Mirror, content string) (Outcome, error) {
+	return m.MirrorTranscript(context.Background(), Transcript{
 		Vendor: "toy", Path: "toy.jsonl", Content: strings.NewReader(content),
 		Identify:  func(*Record) (LogName, bool) { return LogName{Vendor: "toy", Kind: LogSession, ID: "s"}, true },
 		NewMapper: func(Findings) Mapper { return new(lineMapper) },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func exportString(t *testing.T, m *Mirror, log format.LogID, size int64, sha string) string {
