@@ -45,7 +45,10 @@ func Spill(ev *Event, limit int, put func(data []byte, media string) (Blob, erro
 	}
 	const plain = 64 << 10 // more than all plain members of a reasonable event
 	const escaped = 6      // bytes that a byte can take in JSON
-	if total*escaped+plain <= limit {
+	for i := range ev.RawParts {
+		total += len(ev.RawParts[i].Inline)
+	}
+	if total*escaped+len(ev.Raw64)+plain <= limit {
 		return nil
 	}
 	return spillTo(ev, limit, found, put)

@@ -23,6 +23,7 @@ func (v *visitor) event(ev *Event) {
 		v.texts(d.Rendered)
 	case *SystemMessage:
 		v.parts(d.Content)
+		v.texts(d.RenderedAlone)
 	case *ModelRequested:
 		v.json(&d.Params)
 	case *ModelOutput:
