@@ -157,6 +157,8 @@ func (r *record) bare(first bool) {
 		r.sessionMeta(&m.line)
 	case m.line.get("type") == nil:
 		r.keep("", "missing member type")
+	case recordTypes[m.line.str("type")]:
+		r.keep(m.line.str("type"), "missing member payload")
 	default:
 		r.item(&m.line)
 	}
