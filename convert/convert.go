@@ -86,6 +86,11 @@ type Source struct {
 	// Final says that nothing will be added any more: an unfinished last record
 	// is imported as damaged instead of waiting for its rest.
 	Final bool
+	// ParentMissing says that the session this one continues is not to be had:
+	// import it on its own, with a finding, instead of a [NeedsParentError].
+	ParentMissing bool
+	// Options are the vendor's own, by flag name.
+	Options map[string]string
 }
 
 // ExportRequest says what to export and where to.

@@ -59,14 +59,28 @@ func takeApart(record []byte) (parts []schema.RawPart, blobs []PendingBlob) {
 		blob := NewBlob(decoded, "")
 		blobs = append(blobs, blob)
 		parts = append(parts, schema.String(string(record[text:start])), schema.RawPart{Blob: &blob.Ref})
-		left += start - text
+		left += escapedLen(record[text:start])
 		text = end
 	}
-	left += len(record) - text
+	left += escapedLen(record[text:])
 	if parts == nil || left > format.MaxRaw {
 		return nil, nil
 	}
 	return append(parts, schema.String(string(record[text:]))), blobs
+}
+
+// escapedLen returns how many bytes a text takes inside a JSON string.
+func escapedLen(b []byte) int {
+	n := len(b)
+	for _, c := range b {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\t' || c == '\r' || c == '\b' || c == '\f':
+			n++
+		case c < 0x20:
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
 }
 
 // nextBase64 finds the next run of at least minBase64 base64 characters, padding

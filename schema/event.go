@@ -28,7 +28,10 @@ type Event struct {
 	// entries written live.
 	ID string `json:"id,omitzero"`
 	// Parent is the record this one follows in the vendor's tree.
-	Parent Parent  `json:"parent,omitzero"`
+	Parent Parent `json:"parent,omitzero"`
+	// Side marks a record that the vendor keeps on a side lane of its tree (an
+	// inlined subagent): it is never on the live branch by itself.
+	Side   bool    `json:"side,omitzero"`
 	Epoch  int64   `json:"epoch,omitzero"`  // lease epoch of the executor that wrote it
 	Crit   bool    `json:"crit,omitzero"`   // a replayer that does not know the type must stop
 	Causes []int64 `json:"causes,omitzero"` // seqs of the entries this one answers
