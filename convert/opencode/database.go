@@ -16,7 +16,7 @@ import (
 )
 
 // errNotOpenCode: a database of something else.
-var errNotOpenCode = errors.New("an SQLite database without a table session: not OpenCode's")
+var errNotOpenCode = errors.New("an SQLite database without tables session and message: not OpenCode's")
 
 // errNotDatabase: no database at all, or one damaged beyond its first page.
 var errNotDatabase = errors.New("not a readable SQLite database")
@@ -92,7 +92,7 @@ func (d *database) readSchema(ctx context.Context) error {
 			d.tables[name] = t
 		}
 	}
-	if d.tables[tableSession] == nil {
+	if s := d.tables[tableSession]; s == nil || !s.has("id") || d.tables[tableMessage] == nil && d.tables[tablePart] == nil {
 		return errNotOpenCode
 	}
 	d.ensureIndex(ctx, tableMessage, "session_id")
@@ -378,16 +378,6 @@ func (d *database) todoRows(ctx context.Context, session string, yield func(row)
 	return d.scan(ctx, t, "WHERE session_id = ? ORDER BY position", yield, session)
 }
 
-// eventRows yields the snapshots of rows that the tool kept of a session, in
-// the order they were made.
-func (d *database) eventRows(ctx context.Context, session string, yield func(row) bool) (bool, error) {
-	t := d.tables[tableEvent]
-	if t == nil || !t.has("aggregate_id") || !t.has("seq") {
-		return true, nil
-	}
-	return d.scan(ctx, t, "WHERE aggregate_id = ? ORDER BY seq", yield, session)
-}
-
 // scan yields the rows of a query on one table. more is false when yield ended it.
 func (d *database) scan(ctx context.Context, t *table, where string, yield func(row) bool, args ...any) (more bool, err error) {
 	rows, err := d.db.QueryContext(ctx, t.query+" "+where, args...)
@@ -446,8 +436,11 @@ func (s *scanner) row() row {
 }
 
 func (s *scanner) id() string {
-	if s.t.name == tableTodo {
+	switch {
+	case s.t.name == tableTodo:
 		return s.value("session_id") + "/" + s.value("position")
+	case !s.t.has("id"): // permission, in the first schemas
+		return s.value("project_id")
 	}
 	return s.value("id")
 }
@@ -457,4 +450,43 @@ func (s *scanner) value(column string) string {
 		return asText(s.values[i])
 	}
 	return ""
+}
+
+// sessionEvents yields the snapshots of rows that the tool kept of a session, in
+// the order they were made.
+func (d *database) sessionEvents(ctx context.Context, session string) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		t := d.tables[tableEvent]
+		if t == nil || !t.has("aggregate_id") || !t.has("seq") {
+			return
+		}
+		_, err := d.scan(ctx, t, "WHERE aggregate_id = ? ORDER BY seq", func(r row) bool { return yield(r, nil) }, session)
+		if err != nil {
+			yield(row{}, err)
+		}
+	}
+}
+
+// projects returns the ids of the projects that can be read.
+func (d *database) projects(ctx context.Context) []string {
+	var ids []string
+	if t := d.tables[tableProject]; t != nil && t.has("id") {
+		// A damaged page ends the list; the sessions are what matters.
+		_ = d.texts(ctx, "SELECT id FROM project ORDER BY id", func(id string) { ids = append(ids, id) })
+	}
+	return ids
+}
+
+// project yields a project's row and the permissions given for good in it.
+func (d *database) project(ctx context.Context, id string) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		each := func(r row) bool { return yield(r, nil) }
+		more, err := d.scan(ctx, d.tables[tableProject], "WHERE id = ?", each, id)
+		if t := d.tables[tablePermission]; err == nil && more && t != nil && t.has("project_id") {
+			_, err = d.scan(ctx, t, "WHERE project_id = ? ORDER BY rowid", each, id)
+		}
+		if err != nil {
+			yield(row{}, err)
+		}
+	}
 }

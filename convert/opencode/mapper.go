@@ -25,6 +25,7 @@ type mapper struct {
 	calls    map[response]int64 // calls so far
 	messages map[string]*message
 	parts    map[string]place
+	orphans  map[string]string // by part: its message, which was not known
 }
 
 // response names a model response of the log.
@@ -59,6 +60,7 @@ func newMapper(findings convert.Findings) *mapper {
 		calls:    make(map[response]int64),
 		messages: make(map[string]*message),
 		parts:    make(map[string]place),
+		orphans:  make(map[string]string),
 	}
 }
 
@@ -98,8 +100,14 @@ func (m *mapper) restoreMessage(ev *schema.Event) {
 }
 
 func (m *mapper) restorePart(id string, at response, ev *schema.Event, raw []byte) {
+	if ev.Source.Part == 0 {
+		delete(m.orphans, id)
+	}
 	if at == (response{}) {
-		return // never placed: its message was not known
+		if data, ok := ev.Data.(*schema.VendorRecord); ok && data.Finding == findingText(partWithoutMessage) {
+			m.orphans[id] = partMessage(raw)
+		}
+		return // never placed
 	}
 	p, known := m.parts[id]
 	if !known {
@@ -156,13 +164,29 @@ func (m *mapper) mapRecord(rec record, run *convert.Run) {
 	}
 }
 
+// waiting tells of a row that was kept without meaning because its message was
+// not known, when now it is: then it must be mapped again although it is the same.
+func (m *mapper) waiting(row schema.Row) bool {
+	if row.Table != tablePart || len(m.orphans) == 0 {
+		return false
+	}
+	message, orphan := m.orphans[row.ID]
+	return orphan && m.messages[message] != nil
+}
+
 // unreadable keeps a record's bytes and counts what is wrong with it.
 func (m *mapper) unreadable(rec record, run *convert.Run, code string) {
 	run.Events = run.Events[:0]
 	run.Blobs = run.Blobs[:0]
 	m.find(code, rec)
-	emit(run, rec.created, schema.ActorImport, response{}, &schema.VendorRecord{Kind: rec.table, Finding: strings.ReplaceAll(code, "-", " ")})
+	emit(run, rec.created, schema.ActorImport, response{}, &schema.VendorRecord{Kind: rec.table, Finding: findingText(code)})
 }
+
+// findingText says a finding's code in words.
+func findingText(code string) string { return strings.ReplaceAll(code, "-", " ") }
+
+// partWithoutMessage is the code of parts whose message is missing or unreadable.
+const partWithoutMessage = "part-without-message"
 
 func (m *mapper) find(code string, rec record) {
 	if m.findings != nil {

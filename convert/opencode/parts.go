@@ -80,7 +80,7 @@ func (m *mapper) mapPart(rec record, run *convert.Run) {
 	}
 	msg := m.messages[rec.messageID]
 	if msg == nil {
-		m.unreadable(rec, run, "part-without-message")
+		m.unreadable(rec, run, partWithoutMessage)
 		return
 	}
 	at := m.place(rec.id, msg, info.Type)
