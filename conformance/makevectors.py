@@ -805,7 +805,7 @@ def make_blobs():
 
     def entry(size=len(content)):
         reference = {"blob": "sha256:" + digest, "size": size, "media": "image/png"}
-        return compact({"v": 1, "type": "user.message", "data": {"content": [{"kind": "image", **{"image": reference}}]}})
+        return compact({"v": 1, "type": "user.message", "data": {"content": [{"type": "image", "blob": reference}]}})
 
     t = Text().each(entry())
     good("blob", "a blob that an entry names is there and has its digest", t, entries=t.all, more={path: content})
@@ -1032,6 +1032,22 @@ def make_sealed():
     good("sealed-compressed", "frames compressed by the zstd command", compressed(e), entries=e * 40, digest=root(e * 40))
 
 
+# The entries of the worked example in spec/example.md.
+EXAMPLE = [
+    b'{"v":1,"type":"user.message","time":"2026-01-02T03:04:05Z","actor":{"kind":"user"},"id":"4q1ZB2m8Qe6n0pXkJt7yZw","data":{"content":[{"type":"text","text":"Hello"}]}}',
+    b'{"rawlen":26,"v":1,"type":"vendor.record","actor":{"kind":"import"},"data":{},"raw":{"say": "hi", "say": "ho"}}',
+    b'{"v":1,"type":"note.added","time":"2026-01-02T03:04:06.5Z","actor":{"kind":"user"},"id":"Vb3uTn0cQm2L9wXyRr5kEA","data":{"text":"Bye"}}',
+]
+
+
+def make_example():
+    t = Text().batch(*EXAMPLE[:2]).batch(EXAMPLE[2])
+    good("example", "the worked example of the specification", t, entries=EXAMPLE, args=STRICT)
+    s = Sealed(frames=[EXAMPLE])
+    s.contents[1] = t.data[t.data.index(b"\n") + 1 :]
+    good("example-sealed", "the worked example of the specification, sealed", s, entries=EXAMPLE, args=STRICT)
+
+
 def compressed(e):
     """A sealed segment whose frames the zstd command compresses."""
     import subprocess
@@ -1079,7 +1095,7 @@ def main():
     parser = argparse.ArgumentParser(description="Make the conformance vectors.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args()
-    for make in (make_lines, make_headers, make_tails, make_seals, make_chains, make_holes, make_forks, make_blobs, make_strict, make_heads, make_sealed):
+    for make in (make_lines, make_headers, make_tails, make_seals, make_chains, make_holes, make_forks, make_blobs, make_strict, make_heads, make_sealed, make_example):
         make()
     names = [v.name for v in VECTORS]
     assert len(names) == len(set(names)), "two vectors of one name"
