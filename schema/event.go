@@ -28,7 +28,10 @@ type Event struct {
 	// entries written live.
 	ID string `json:"id,omitzero"`
 	// Parent is the record this one follows in the vendor's tree.
-	Parent Parent  `json:"parent,omitzero"`
+	Parent Parent `json:"parent,omitzero"`
+	// Side marks a record that the vendor keeps on a side lane of its tree (an
+	// inlined subagent): it is never on the live branch by itself.
+	Side   bool    `json:"side,omitzero"`
 	Epoch  int64   `json:"epoch,omitzero"`  // lease epoch of the executor that wrote it
 	Crit   bool    `json:"crit,omitzero"`   // a replayer that does not know the type must stop
 	Causes []int64 `json:"causes,omitzero"` // seqs of the entries this one answers
@@ -80,6 +83,14 @@ type Source struct {
 	// not the default: one LF, or nothing for the first record of a file.
 	Sep   *string `json:"sep,omitzero"`
 	Sep64 string  `json:"sep64,omitzero"` // the same in base64, when it is not UTF-8
+}
+
+// VendorName returns the vendor's name, empty for what was written natively.
+func (s *Source) VendorName() string {
+	if s == nil {
+		return ""
+	}
+	return s.Vendor
 }
 
 // Row names a record that is not a line of a file.
