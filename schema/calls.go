@@ -171,6 +171,7 @@ type OpenCall struct {
 	Token          string
 	Effect         Effect
 	IdempotencyKey string
+	Detached       bool
 	// Decision answers the last permission prompt; empty: none was decided.
 	Decision    Decision
 	DecisionSeq int64
@@ -214,6 +215,7 @@ func (d *derived) openCall(c *call) OpenCall {
 	if c.started != nil {
 		o.Started, o.StartSeq = true, c.startSeq
 		o.Attempt, o.Token, o.Effect, o.IdempotencyKey = c.started.attempt, c.started.token, c.started.effect, c.started.idem
+		o.Detached = c.started.detached
 	}
 	if c.outcome != nil {
 		o.Status, o.ExitCode = c.outcome.status, copyInt(c.outcome.exit)

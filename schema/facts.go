@@ -91,6 +91,8 @@ type startedFact struct {
 	token   string
 	effect  Effect
 	idem    string
+	// detached: the result comes from whoever holds the token.
+	detached bool
 }
 
 type resultFact struct {
@@ -163,7 +165,7 @@ func (s *State) reduce(seq int64, ev *Event) fact {
 	case *ModelFailed:
 		f.kind, f.body = factFailed, &failedFact{d.RequestID, d.MessageID, d.Class}
 	case *ToolStarted:
-		f.kind, f.body = factStarted, &startedFact{d.CallKey, d.Attempt, d.Token, d.Effect, d.IdempotencyKey}
+		f.kind, f.body = factStarted, &startedFact{d.CallKey, d.Attempt, d.Token, d.Effect, d.IdempotencyKey, d.Detached}
 	case *ToolResult:
 		f.kind, f.body = factResult, &resultFact{d.CallKey, d.Attempt, d.Status, copyInt(d.ExitCode), d.Content != nil, d.Nested}
 	case *PermissionRequested:
