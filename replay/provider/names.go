@@ -16,12 +16,25 @@ const maxToolName = 64
 // emptySchema is the JSON Schema of a tool that says nothing of its arguments.
 func emptySchema() jsontext.Value { return jsontext.Value(`{"type":"object","properties":{}}`) }
 
+// freeFormSchema is the JSON Schema of a tool that takes free-form input where
+// an API knows objects only.
+func freeFormSchema() jsontext.Value {
+	return jsontext.Value(`{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`)
+}
+
 // declare makes the definition's tools fit.
 func (b *outliner) declare() {
 	for i := range b.view.Definition.Tools {
 		t := &b.view.Definition.Tools[i]
 		d := ToolDeclaration{Name: b.wireName(toolName(t.Namespace, t.Name), 0), Description: t.Description, Schema: t.Schema, Own: t}
-		if d.Schema.Kind() != '{' {
+		switch {
+		case d.Schema.Kind() == '{':
+		case t.VendorType == "custom":
+			d.Schema = freeFormSchema()
+		case t.VendorType != "" && t.VendorType != "function":
+			b.out.Losses.Add(LossToolDeclaration, 0)
+			continue
+		default:
 			d.Schema = emptySchema()
 		}
 		if t.Name == "" || b.declared[d.Name] {

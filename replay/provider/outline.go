@@ -270,13 +270,14 @@ func (b *outliner) seal(s *schema.Seal, m *schema.Message) jsontext.Value {
 }
 
 // SameModel reports whether two ids name one model: they are equal, or one is
-// the other with the date of a snapshot behind it.
+// the other with the date of a snapshot, or -latest, behind it.
 func SameModel(a, b string) bool {
 	return a == b || withoutDate(a) == withoutDate(b)
 }
 
 // withoutDate cuts a snapshot's date, -YYYYMMDD or -YYYY-MM-DD, off a model id.
 func withoutDate(id string) string {
+	id = strings.TrimSuffix(id, "-latest")
 	for _, shape := range []string{"-00000000", "-0000-00-00"} {
 		if len(id) <= len(shape) {
 			continue
@@ -534,4 +535,16 @@ func (b *outliner) frame() {
 		units = append(units, invent("Continue."))
 	}
 	b.out.Units = units
+}
+
+// Note names, in a text, content that an API does not take, and says which loss
+// that is.
+func (c *Content) Note() (text, code string) {
+	if c.Type == schema.PartFile {
+		if strings.HasPrefix(c.Media, "text/") && len(c.Bytes) > 0 {
+			return fmt.Sprintf("[file %s]\n%s", c.Name, strings.ToValidUTF8(string(c.Bytes), "\uFFFD")), LossFile
+		}
+		return fileNote(*c), LossFile
+	}
+	return fmt.Sprintf("[image %s, %s, %d bytes]", c.Name, c.Media, len(c.Bytes)), LossImage
 }
