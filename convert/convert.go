@@ -29,6 +29,13 @@ type Vendor interface {
 	Export(ctx context.Context, req ExportRequest) error
 }
 
+// Guard is a [Vendor] that knows files by their place which must not be opened.
+type Guard interface {
+	// Guarded says why the file is not to be opened; empty if it may be. It is
+	// asked before anything of the file is read; f.Head is nil.
+	Guarded(f File) (reason string)
+}
+
 // Environment is what discovery may know of the machine.
 type Environment struct {
 	Home   string

@@ -261,6 +261,13 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 			}
 		}
 	}
+	for _, v := range vendors {
+		if g, ok := v.(Guard); ok {
+			if reason := g.Guarded(*f); reason != "" {
+				return v.Name(), Claim{Kind: ClaimRefused, Reason: reason}, nil
+			}
+		}
+	}
 	var err error
 	if f.Head, err = readHead(f.Path); err != nil {
 		return "", Claim{}, err

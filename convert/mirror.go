@@ -43,8 +43,8 @@ type Transcript struct {
 	// Content is the (decompressed) content, from its first byte.
 	Content io.Reader
 	// Identify names the log from a record; ok is false as long as nothing in
-	// the records so far says. If none does, the log is a session named by the
-	// SHA-256 of the first record.
+	// the records so far says. If none does, or the name has no id, the log is a
+	// session named by the SHA-256 of the first record.
 	Identify func(rec *Record) (name LogName, ok bool)
 	// Base makes the log a fork of another one's first entries (Codex
 	// history_base); nil for a log with a history of its own.
@@ -124,6 +124,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		}
 		out.Report.Add(schema.Preserved, "record", 1, "")
 	}
+	if e, ok := mapper.(Ender); ok {
+		e.End()
+	}
 	if err := w.flush(ctx); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
@@ -162,6 +165,9 @@ func identify(r *RecordReader, t Transcript) (held []Record, name LogName, err e
 			continue
 		}
 		if name, ok := t.Identify(&rec); ok {
+			if name.ID == "" {
+				break
+			}
 			return held, name, nil
 		}
 	}

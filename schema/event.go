@@ -85,6 +85,14 @@ type Source struct {
 	Sep64 string  `json:"sep64,omitzero"` // the same in base64, when it is not UTF-8
 }
 
+// VendorName returns the vendor's name, empty for what was written natively.
+func (s *Source) VendorName() string {
+	if s == nil {
+		return ""
+	}
+	return s.Vendor
+}
+
 // Row names a record that is not a line of a file.
 type Row struct {
 	Table string `json:"table"`
