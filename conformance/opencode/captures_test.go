@@ -222,3 +222,46 @@ func TestDatabasesComeBackRowForRow(t *testing.T) {
 	}
 	t.Logf("%d rows came back as they were", total)
 }
+
+// TestRebuiltLayoutIsTheTools compares tables, keys and indexes of a rebuilt
+// database with those of one that the tool made.
+func TestRebuiltLayoutIsTheTools(t *testing.T) {
+	path := filepath.Join(captures(t), "basic", "opencode.db")
+	in := importPath(t, nil, path)
+	rebuiltPath, _ := in.rebuild(t)
+	source, rebuilt := openCopy(t, path), openCopy(t, rebuiltPath)
+	for _, query := range []string{
+		`SELECT m.name, c.name, lower(c.type), c."notnull", c.dflt_value, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`,
+		`SELECT m.name, k."from", k."table", k."to", k.on_delete FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) k WHERE m.type = 'table' ORDER BY 1, 2`,
+		`SELECT m.tbl_name, m.name, l."unique", i.seqno, i.name FROM sqlite_master m JOIN pragma_index_list(m.tbl_name) l ON l.name = m.name JOIN pragma_index_info(m.name) i WHERE m.type = 'index' ORDER BY 1, 2, 4`,
+		`SELECT id FROM migration ORDER BY id`,
+	} {
+		if diff := cmp.Diff(queryTexts(t, source, query), queryTexts(t, rebuilt, query)); diff != "" {
+			t.Errorf("the tool's (-) and the rebuilt layout (+):\n%s", diff)
+		}
+	}
+}
+
+func queryTexts(t testing.TB, db *sql.DB, query string) (out []string) {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprint(values...))
+	}
+	return out
+}

@@ -47,9 +47,20 @@ var refusedTables = map[string]string{
 	"memories":       "memories of the tool, not history of a session",
 }
 
+// Guarded implements [convert.Guard]: files with keys are never opened.
+func (v Vendor) Guarded(f convert.File) (reason string) {
+	if name := path.Base(f.Rel); secretNames[name] && ours(f) {
+		return refusedNames[name]
+	}
+	return ""
+}
+
+// secretNames are the files of the CLI's home that hold keys.
+var secretNames = map[string]bool{"auth.json": true, ".credentials.json": true}
+
 // Claim implements [convert.Vendor]. A rollout is known by its place and name,
 // and by its first line, whatever its name.
-func (v *Vendor) Claim(f convert.File) convert.Claim {
+func (v Vendor) Claim(f convert.File) convert.Claim {
 	name := path.Base(f.Rel)
 	if rolloutName.MatchString(name) || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".zst") {
 		if c := claimByContent(name, f.Head); c.Kind != convert.ClaimNone {

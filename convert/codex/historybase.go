@@ -40,7 +40,7 @@ func findBase(ctx context.Context, store format.Store, base historyBase) (*baseP
 // that stands alone because its own base was missing comes last.
 func sessionLogs(ctx context.Context, store format.Store, session string) ([]format.LogID, error) {
 	var logs []format.LogID
-	plain := convert.LogName{Vendor: VendorName, Kind: convert.LogSession, ID: session}.LogID()
+	plain := convert.LogName{Vendor: Name, Kind: convert.LogSession, ID: session}.LogID()
 	_, err := store.Info(ctx, plain)
 	found := err == nil
 	if err != nil && !errors.Is(err, format.ErrNotFound) {

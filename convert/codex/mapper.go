@@ -10,8 +10,8 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// VendorName is how events name the source.
-const VendorName = "codex"
+// Name is the vendor's name, on the command line and in Source.Vendor.
+const Name = "codex"
 
 // host is the member of an item that the CLI keeps to itself: it is written to
 // the rollout and taken off before an item is sent.

@@ -51,7 +51,7 @@ func mapRecord(t testing.TB, m convert.Mapper, rec convert.Record) (events [][]b
 		t.Fatalf("line %d: no event", rec.Line)
 	}
 	for i, ev := range run.Events {
-		ev.Source = &schema.Source{Vendor: VendorName, Line: rec.Line, Part: int64(i)}
+		ev.Source = &schema.Source{Vendor: Name, Line: rec.Line, Part: int64(i)}
 		b, err := schema.Encode(nil, ev)
 		if err != nil {
 			t.Fatalf("line %d: %v", rec.Line, err)

@@ -31,7 +31,7 @@ func importSide(ctx context.Context, m *convert.Mirror, src convert.Source) erro
 
 // assetsName names the log of a session's side files.
 func assetsName(session string) convert.LogName {
-	return convert.LogName{Vendor: VendorName, Kind: convert.LogAssets, ID: session}
+	return convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: session}
 }
 
 // sideRow is one row of a side file.

@@ -17,14 +17,16 @@ import (
 // use, and safe for concurrent use.
 type Vendor struct{}
 
-// New returns the vendor.
-func New() *Vendor { return &Vendor{} }
+var (
+	_ convert.Vendor = Vendor{}
+	_ convert.Guard  = Vendor{}
+)
 
 // Name implements [convert.Vendor].
-func (v *Vendor) Name() string { return VendorName }
+func (v Vendor) Name() string { return Name }
 
 // DefaultRoots implements [convert.Vendor]: CODEX_HOME, else ~/.codex.
-func (v *Vendor) DefaultRoots(env convert.Environment) []string {
+func (v Vendor) DefaultRoots(env convert.Environment) []string {
 	home := ""
 	if env.Getenv != nil {
 		home = env.Getenv("CODEX_HOME")
@@ -39,7 +41,7 @@ func (v *Vendor) DefaultRoots(env convert.Environment) []string {
 }
 
 // Import implements [convert.Vendor].
-func (v *Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+func (v Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Source) error {
 	if src.Kind == convert.ClaimSide {
 		return importSide(ctx, m, src)
 	}
@@ -57,7 +59,7 @@ func importRollout(ctx context.Context, m *convert.Mirror, src convert.Source, f
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
-	name := convert.LogName{Vendor: VendorName, Kind: convert.LogSession, ID: head.id}
+	name := convert.LogName{Vendor: Name, Kind: convert.LogSession, ID: head.id}
 	var base *basePoint
 	if head.base != nil {
 		if base, err = findBase(ctx, m.Store(), *head.base); err != nil {
@@ -68,7 +70,7 @@ func importRollout(ctx context.Context, m *convert.Mirror, src convert.Source, f
 		}
 	}
 	t := convert.Transcript{
-		Vendor: VendorName, Path: f.Path, Final: src.Final,
+		Vendor: Name, Path: f.Path, Final: src.Final,
 		NewMapper: func(findings convert.Findings) convert.Mapper { return NewMapper(findings, Base{}) },
 	}
 	if base != nil {
@@ -128,7 +130,7 @@ func identifyRollout(content io.Reader, final bool) (sessionHead, error) {
 // forkName names the log of a session whose history begins in another log.
 func forkName(session string, base format.Fork) convert.LogName {
 	return convert.LogName{
-		Vendor: VendorName, Kind: convert.LogFork,
+		Vendor: Name, Kind: convert.LogFork,
 		ID: fmt.Sprintf("%s@%s@%d", session, base.Log, base.Size),
 	}
 }
