@@ -17,13 +17,13 @@ type header struct {
 	// frontier is that of the entries before first. It is a claim until the
 	// segment's seal, or the head of the log, is known to be true.
 	frontier Frontier
-	// fork is set in the segments of a fork.
+	// fork is set in every segment of a fork.
 	fork *Fork
 	// requires names what a reader must know to read on; this version knows nothing.
 	requires []string
-	// more and outer are members that a later minor version added to the header
-	// object and to the line, with the comma in front of them.
-	more, outer []byte
+	// more are members that a later minor version added, with the comma in front
+	// of them.
+	more []byte
 }
 
 const (
@@ -71,9 +71,7 @@ func appendHeader(dst []byte, h *header) []byte {
 	}
 	dst = append(dst, ']')
 	dst = append(dst, h.more...)
-	dst = append(dst, '}')
-	dst = append(dst, h.outer...)
-	dst = append(dst, '}')
+	dst = append(dst, "}}"...)
 	putSum(logSum(h.log), dst[start:], p-start)
 	return append(dst, '\n')
 }
@@ -267,12 +265,13 @@ func (s *headerScanner) more(h *header) {
 		return
 	}
 	s.want = "}} or further members, one JSON object in all"
-	if len(rest) < 2 || rest[0] != ',' && rest[0] != '}' {
+	if len(rest) < 2 || rest[0] != ',' || string(rest[len(rest)-2:]) != "}}" {
 		return
 	}
-	if jsontext.Value(s.b).IsValid() && checkCompact(s.b) == nil && bytes.IndexFunc(s.b, func(r rune) bool { return r < 0x20 }) < 0 {
-		end, _ := scanObject(append([]byte{'{'}, rest...))
-		h.more, h.outer = bytes.Clone(rest[:end-2]), bytes.Clone(rest[end-1:len(rest)-1])
+	// The header must end with the line: nothing may stand between the braces.
+	end, _ := scanObject(append([]byte{'{'}, rest...))
+	if end == len(rest) && jsontext.Value(s.b).IsValid() && checkCompact(s.b) == nil {
+		h.more = bytes.Clone(rest[:len(rest)-2])
 		s.want = ""
 	}
 }

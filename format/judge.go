@@ -107,6 +107,8 @@ func (s *openScan) judge(f io.ReaderAt, r *segmentReader) error {
 		return err
 	}
 	switch {
+	case s.sealed || t.sealed: // the segment is closed: nothing is torn in it
+		s.verdict = verdictCorrupt
 	case t.later: // rule 1
 		s.verdict = verdictCorrupt
 	case t.hole: // rule 2
@@ -131,11 +133,8 @@ func (s *openScan) keepUnended(r *segmentReader, b []byte) bool {
 	}
 	l, _ := parseLine(b, r.sum)
 	if l.kind == lineSeal {
-		if sealMatches(l, &s.state.frontier) != nil {
-			return false
-		}
-		s.sealed = true
-		return true
+		// Without it the segment stays open, and nothing is lost.
+		return false
 	}
 	if l.ack != r.ack && l.ack == l.seq {
 		s.batch = scanState{off: s.state.off, size: s.state.size, frontier: s.state.frontier.Clone()}
@@ -153,11 +152,12 @@ func (s *openScan) fits(r *segmentReader, b []byte) bool {
 
 // tailScan looks at the bytes from p to the end of a file.
 type tailScan struct {
-	p     int64
-	later bool   // there is a valid line whose batch was begun after entry n was durable
-	hole  bool   // there is a run of NUL as sectors leave it that were never written
-	lf    bool   // there is an LF
-	only  []byte // everything, if it is shorter than a line and has no LF
+	p      int64
+	later  bool   // there is a valid line whose batch was begun after entry n was durable
+	hole   bool   // there is a run of NUL as sectors leave it that were never written
+	lf     bool   // there is an LF
+	sealed bool   // the last line is a seal
+	only   []byte // everything, if it is shorter than a line and has no LF
 
 	run  int64 // where the run of NUL begins that goes on, -1 if none
 	size int64 // bytes seen
@@ -180,15 +180,18 @@ func (t *tailScan) scan(f io.ReaderAt, sum uint32, n int64) error {
 			t.only = nil
 		}
 		t.size += int64(len(data))
+		t.sealed = false
 		for len(data) > 0 {
 			i := bytes.IndexByte(data, '\n')
 			if i < 0 {
 				break
 			}
 			t.lf = true
-			l, f := parseLine(bytes.TrimLeft(data[:i], "\x00"), sum)
+			// A lost sector may end where no line does.
+			l, f := parseLine(data[bytes.LastIndexByte(data[:i], 0)+1:i], sum)
 			t.later = t.later || f == nil && (l.ack > n || l.kind == lineSeal && l.seq > n)
 			data = data[i+1:]
+			t.sealed = f == nil && l.kind == lineSeal && len(data) == 0
 		}
 	}
 	t.endRun(t.p+t.size, true)

@@ -81,9 +81,14 @@ type segmentReader struct {
 	line int64  // lines read so far
 
 	seq  int64 // of the next entry
-	ack  int64 // of the line before; -1: unknown
+	ack  int64 // of the line before, or noAck, or unknownAck
 	seal *line // once it was read
 }
+
+const (
+	noAck      = -1 // the next line is the first of its segment
+	unknownAck = -2 // reading began inside a segment
+)
 
 // readHeader reads the header, which must be that of a segment of log that
 // begins at first. raw is the header's line without LF, valid like a block.
@@ -109,7 +114,7 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 	if f != nil {
 		return h, nil, f.at(r.path, off, r.line, first)
 	}
-	r.seq, r.ack = first, -1
+	r.seq, r.ack = first, noAck
 	return h, raw, nil
 }
 
@@ -120,19 +125,25 @@ func (r *segmentReader) next() (line, int64, error) {
 	if err != nil {
 		return line{}, off, err
 	}
+	l, err := r.parse(raw, off)
+	return l, off, err
+}
+
+// parse reads the line that nextLine returned last.
+func (r *segmentReader) parse(raw []byte, off int64) (line, error) {
 	l, f := parseLine(raw, r.sum)
 	if f == nil {
 		f = r.inOrder(l)
 	}
 	if f != nil {
-		return line{}, off, f.at(r.path, off, r.line, r.seq)
+		return line{}, f.at(r.path, off, r.line, r.seq)
 	}
 	if l.kind == lineSeal {
 		r.seal = &l
-		return l, off, nil
+		return l, nil
 	}
 	r.seq, r.ack = l.seq+1, l.ack
-	return l, off, nil
+	return l, nil
 }
 
 func (r *segmentReader) inOrder(l line) *fault {
@@ -147,6 +158,8 @@ func (r *segmentReader) inOrder(l line) *fault {
 		return nil
 	case l.ack > l.seq:
 		return &fault{"ack behind its own line", "at most " + strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
+	case r.ack == noAck && l.ack != l.seq:
+		return &fault{"ack of the segment's first line", strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
 	case r.ack >= 0 && l.ack != r.ack && l.ack != l.seq:
 		return &fault{"ack is neither that of the batch nor the line's own number", strconv.FormatInt(r.ack, 10), strconv.FormatInt(l.ack, 10)}
 	}
