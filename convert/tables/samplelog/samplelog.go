@@ -82,7 +82,7 @@ func Append(ctx context.Context, store format.Store, log format.LogID, events ..
 func Grow(turn, n int64, size int) []*schema.Event {
 	var events []*schema.Event
 	for t := turn; t < turn+n; t++ {
-		text := strings.Repeat(fmt.Sprintf("turn %d ", t), size/8+1)
+		text := strings.Repeat(fmt.Sprintf("turn %d ", t), size/7+1)
 		events = append(events,
 			user(fileAt(1000+2*t), clock(t), t, schema.TextPart(text[:size])),
 			output(fileAt(1001+2*t), clock(t), t, 1, schema.ModelOutput{
