@@ -884,23 +884,38 @@ def judge_tail(seg):
             return Bad("torn", "unwritten sectors at the tail", status="torn"), None
     if data.find(b"\n", p) >= 0:
         return seg.stop, None
-    line = whole_line(seg, data[p:])
-    if line:
+    line, end = whole_line(seg, data[p:])
+    if line and p + end == len(data):
         return Bad("torn", "the last line lacks its LF", status="torn"), line
-    if whole_line(seg, data[p:-1]):
-        return Bad("last-lf", "the last line's LF is damaged", "0a", data[-1:].hex()), None
+    if line:
+        return Bad("last-lf", "the line's LF is damaged", "0a", f"{data[p + end]:02x}"), None
     return Bad("torn", "the last line is cut", status="torn"), None
 
 
-def whole_line(seg, line):
+LINE_START = re.compile(
+    rb'\{"seq":' + N + rb',"ack":' + N + rb',"crc":"[0-9a-f]{8}",'
+    rb'(?:"entry":(?=\{)|("redacted":\{"leaf":"' + HEX + rb'"\}\}))'
+)
+
+
+def whole_line(seg, tail):
+    """The line that fits here and stands at the start of tail, whatever follows, and its length."""
+    m = LINE_START.match(tail)
+    if not m:
+        return None, 0
+    end, depth = m.end(), 0
+    if not m[1]:
+        for token in STRUCTURE.finditer(tail, m.end()):
+            depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
+            if depth == 0:
+                end = token.end() + 1
+                break
     try:
-        parsed = parse_line(line, seg.log)
-        if parsed.kind != "seal":
-            seg.fits(parsed)
-            return parsed
+        parsed = parse_line(tail[:end], seg.log)
+        seg.fits(parsed)
+        return parsed, end
     except Bad:
-        pass
-    return None
+        return None, 0
 
 
 # --- logs -----------------------------------------------------------------------
@@ -1112,7 +1127,10 @@ def closed_by_next(log, seg, after):
 
 
 def check_dead(log, seg, limit):
-    """Lines at or after limit are dead, unless one proves that they were durable."""
+    """Lines at or after limit are dead, unless one proves that they were durable.
+
+    The rest of a failed append may be torn like any tail; what cannot be torn is damage.
+    """
     if seg.next_seq > limit:
         index = limit - seg.first
         start, line = seg.lines[index][3], seg.line - (len(seg.lines) - index)
@@ -1122,6 +1140,10 @@ def check_dead(log, seg, limit):
     if proof:
         bad = Bad("dead-ack", f"the log goes on at {limit} in another segment, but here is {proof}")
         log.add(bad, seg, offset=start, line=line, seq=limit)
+        return
+    bad, _ = judge_tail(seg)
+    if bad and bad.status == "corrupt":
+        log.add(bad, seg, offset=seg.offset, line=seg.line, seq=seg.next_seq)
 
 
 def agree(log, seg, lines, first, limit, what):
