@@ -78,6 +78,12 @@ func (e *NeedsParentError) Error() string {
 	return fmt.Sprintf("continues session %s, which is not in the store", e.Session)
 }
 
+// RefusedError: a source turned out, on reading it, not to be a session's. Its
+// files are refused with the reason, as if [Vendor.Claim] had said so.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
 // ErrNothing: a source holds no complete record yet.
 var ErrNothing = errors.New("holds no complete record yet")
 
@@ -352,6 +358,7 @@ func (r *importRun) importSource(ctx context.Context, src *Source) error {
 // finish reports and records what became of a source.
 func (r *importRun) finish(src *Source, err error) {
 	outcomes := r.mirror.takeOutcomes()
+	var refused *RefusedError
 	for i, f := range src.Files {
 		res := FileResult{Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Bytes: f.Size, Status: FileImported}
 		if i == 0 {
@@ -360,6 +367,8 @@ func (r *importRun) finish(src *Source, err error) {
 		switch {
 		case errors.Is(err, ErrNothing):
 			res.Status, res.Reason = FileRefused, ErrNothing.Error()
+		case errors.As(err, &refused):
+			res.Status, res.Reason = FileRefused, refused.Reason
 		case err != nil:
 			res.Status, res.Reason, res.Err = FileFailed, err.Error(), err
 		case !r.opts.DryRun:

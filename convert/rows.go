@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
@@ -71,7 +72,9 @@ func (r *Rows) restore(ctx context.Context, e LogEvent, restore func(int64, *sch
 	if src := e.Event.Source; src != nil && src.Row != nil && src.Part == 0 {
 		h := r.row(*src.Row)
 		digest := ""
-		if record, err := RecordBytes(ctx, r.m.store, e.Event, e.Raw); err == nil {
+		if e.Event.RawBlob != nil { // may be too big to hold in memory
+			digest = strings.TrimPrefix(e.Event.RawBlob.Digest, blobPrefix)
+		} else if record, err := RecordBytes(ctx, r.m.store, e.Event, e.Raw); err == nil {
 			digest = digestOf(record)
 		}
 		h.gone = digest == ""
@@ -98,13 +101,18 @@ func (r *Rows) row(row schema.Row) *heldRow {
 // one's number), and whether these bytes add nothing, because this path gave them
 // last or because another path's import has them already.
 func (r *Rows) Seen(row schema.Row, record []byte) (rev int64, known, same bool) {
+	return r.SeenDigest(row, digestOf(record))
+}
+
+// SeenDigest is [Rows.Seen] for bytes of which the caller has the SHA-256, in 64
+// hexadecimal digits.
+func (r *Rows) SeenDigest(row schema.Row, digest string) (rev int64, known, same bool) {
 	h := r.held[row]
 	if h == nil || len(h.digests) == 0 {
 		return 0, false, false
 	}
 	h.touched = true
 	rev = int64(len(h.digests) - 1)
-	digest := digestOf(record)
 	if h.here != "" {
 		return rev, true, h.here == digest && !h.gone
 	}
@@ -126,7 +134,10 @@ func (r *Rows) Put(ctx context.Context, run Run) error {
 	h := r.row(*run.Row)
 	run.Rev = int64(len(h.digests))
 	digest := ""
-	if len(run.Record.Bytes) > 0 {
+	switch {
+	case run.Record.Stored != nil:
+		digest = strings.TrimPrefix(run.Record.Stored.Digest, blobPrefix)
+	case len(run.Record.Bytes) > 0:
 		digest = digestOf(run.Record.Bytes)
 	}
 	h.digests = append(h.digests, digest)

@@ -25,7 +25,11 @@ func encodeRun(vendor string, run *Run) (entries [][]byte, blobs []PendingBlob, 
 	for part, ev := range run.Events {
 		ev.Source = sourceOf(vendor, run, int64(part))
 		var raw []byte
-		if part == 0 {
+		switch {
+		case part > 0:
+		case run.Record.Stored != nil:
+			ev.RawBlob = run.Record.Stored
+		default:
 			var kept []PendingBlob
 			raw, kept = keepRecord(ev, run.Record.Bytes)
 			blobs = append(blobs, kept...)

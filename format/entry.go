@@ -41,26 +41,46 @@ func JoinRaw(dst, norm, raw []byte) []byte {
 // verbatim in it, nil if there is none. norm is appended to dst[:0]; raw is a
 // part of entry.
 func CutRaw(dst, entry []byte) (norm, raw []byte, err error) {
-	if !bytes.HasPrefix(entry, []byte(rawLen)) {
+	head, end, err := cutRaw(entry)
+	if err != nil {
+		return nil, nil, err
+	}
+	if end == len(entry) {
 		return append(dst[:0], entry...), nil, nil
 	}
-	digits := entry[len(rawLen):]
-	n := 0
-	for n < len(digits) && n < 6 && digits[n] >= '0' && digits[n] <= '9' {
-		n++
-	}
-	size, err := strconv.Atoi(string(digits[:n]))
-	if err != nil || digits[0] == '0' || n >= len(digits) || digits[n] != ',' {
-		return nil, nil, fmt.Errorf("%w: rawlen is not a number of 1 to 6 digits", ErrEntry)
-	}
-	head := len(rawLen) + n + 1
-	start := len(entry) - 1 - size
-	if start-len(rawMember) < head || !bytes.Equal(entry[start-len(rawMember):start], []byte(rawMember)) {
-		return nil, nil, fmt.Errorf("%w: no raw member %d bytes before the end, where rawlen puts it", ErrEntry, size+1)
-	}
 	norm = append(dst[:0], '{')
-	norm = append(norm, entry[head:start-len(rawMember)]...)
-	return append(norm, '}'), entry[start : len(entry)-1], nil
+	norm = append(norm, entry[head:end]...)
+	return append(norm, '}'), entry[end+len(rawMember) : len(entry)-1], nil
+}
+
+// cutRaw finds the members of the normalised object of an entry with a record
+// kept verbatim: entry[head:end]. Without a record, end is len(entry).
+func cutRaw(entry []byte) (head, end int, err error) {
+	if !bytes.HasPrefix(entry, []byte(rawLen)) {
+		return 0, len(entry), nil
+	}
+	size, p := 0, len(rawLen)
+	for p < len(entry) && p < len(rawLen)+6 && entry[p] >= '0' && entry[p] <= '9' {
+		size = 10*size + int(entry[p]-'0')
+		p++
+	}
+	if p == len(rawLen) || entry[len(rawLen)] == '0' || p >= len(entry) || entry[p] != ',' {
+		return 0, 0, fmt.Errorf("%w: rawlen is not a number of 1 to 6 digits", ErrEntry)
+	}
+	head, end = p+1, len(entry)-1-size-len(rawMember)
+	if end < head || !bytes.Equal(entry[end:end+len(rawMember)], []byte(rawMember)) {
+		return 0, 0, fmt.Errorf("%w: no raw member %d bytes before the end, where rawlen puts it", ErrEntry, size+1)
+	}
+	return head, end, nil
+}
+
+// normLen returns how many of an entry's bytes stand before the record kept
+// verbatim in it, 0 if there is none.
+func normLen(entry []byte) int {
+	if _, end, err := cutRaw(entry); err == nil && end < len(entry) {
+		return end
+	}
+	return 0
 }
 
 // CheckEntry tells whether bytes may be appended as an entry: one JSON object

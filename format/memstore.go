@@ -48,6 +48,9 @@ func (s *MemStore) Append(ctx context.Context, log LogID, at int64, entries [][]
 	if at != l.size() {
 		return 0, &ConflictError{Log: log, At: at, Size: l.size()}
 	}
+	if len(entries) == 0 {
+		return at, nil
+	}
 	for _, e := range entries {
 		l.entries = append(l.entries, bytes.Clone(e))
 	}
@@ -85,6 +88,9 @@ func (s *MemStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 		s.mu.Lock()
 		parts, err := s.history(log)
 		s.mu.Unlock()
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			yield(Entry{}, err)
 			return

@@ -118,8 +118,13 @@ var (
 	// given; leading entries equal byte for byte are yours; append the rest
 	// with a new handle.
 	ErrUnknown = errors.New("outcome of the append is unknown")
-	// ErrIncomplete: segments are missing. Copy the log again.
+	// ErrIncomplete: segments, or a fork's parent, are missing. Copy the log again.
 	ErrIncomplete = errors.New("log is incomplete")
+	// ErrUnsupported: written by a later version, in a way this one must not guess
+	// at. Use a newer program.
+	ErrUnsupported = errors.New("not supported by this version")
+	// ErrReadOnly: the store was opened for reading.
+	ErrReadOnly = errors.New("store is open for reading only")
 )
 
 // ConflictError: the log's size is not the position given to Append. Read from

@@ -75,3 +75,13 @@ func (f *Frontier) Root() Hash {
 
 // Clone returns a copy that grows on its own.
 func (f *Frontier) Clone() Frontier { return Frontier{size: f.size, nodes: f.Nodes()} }
+
+// leafInPlace is [LeafHash] of b[1:] without copying: b[0] is changed while it
+// hashes.
+func leafInPlace(b []byte) Hash {
+	keep := b[0]
+	b[0] = 0x00
+	leaf := Hash(sha256.Sum256(b))
+	b[0] = keep
+	return leaf
+}

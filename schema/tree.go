@@ -1,6 +1,9 @@
 package schema
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // derived is what the fold makes of the facts, added one by one in the order of
 // their places. It is thrown away and made again when an entry comes to stand
@@ -304,4 +307,19 @@ func (d *derived) dangling() (count, first int64) {
 		}
 	}
 	return count, first
+}
+
+// LiveLeaf returns the id of the newest record on the live branch that has one,
+// empty if none has: what a vendor's own next record would hang off.
+func (s *State) LiveLeaf() string {
+	path := s.settle().livePath().path
+	for i := len(path) - 1; i >= 0; i-- {
+		at, ok := slices.BinarySearchFunc(s.facts, s.derived.nodes[path[i]].seq, func(f fact, seq int64) int {
+			return cmp.Compare(f.seq, seq)
+		})
+		if ok && s.facts[at].id != "" && !s.facts[at].native {
+			return s.facts[at].id
+		}
+	}
+	return ""
 }

@@ -54,11 +54,14 @@ type survey struct {
 	agent    string
 	cwd      string
 	title    string
-	version  string
-	branch   string
-	children []string // agents that the session started
-	size     int64
-	native   int64 // position of the first entry that was not imported, size if none
+	// titleAfter is the title that entries of a fork gave it.
+	titleAfter string
+	vendor     string // whose records the log began with; empty: written natively
+	version    string
+	branch     string
+	children   []string // agents that the session started
+	size       int64
+	native     int64 // position of the first entry that was not imported, size if none
 }
 
 // surveyLog reads a log for what an export needs to know beforehand.
@@ -78,8 +81,9 @@ func surveyLog(ctx context.Context, req convert.ExportRequest) (*survey, error) 
 			return nil
 		}
 		src := e.Event.Source
-		if e.Seq == 0 && src != nil && src.Vendor == Name {
-			s.mirrored, s.rows = src.Row == nil, src.Row != nil
+		if e.Seq == 0 && src != nil {
+			s.vendor = src.Vendor
+			s.mirrored, s.rows = src.Vendor == Name && src.Row == nil, src.Vendor == Name && src.Row != nil
 		}
 		if src == nil && e.Seq < s.native {
 			s.native = e.Seq
@@ -90,6 +94,9 @@ func surveyLog(ctx context.Context, req convert.ExportRequest) (*survey, error) 
 		case *schema.SessionUpdated:
 			if d.Title != "" {
 				s.title = d.Title
+				if src == nil {
+					s.titleAfter = d.Title
+				}
 			}
 		case *schema.SessionLinked:
 			if isPlainName(d.Child) {

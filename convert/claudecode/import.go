@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -44,15 +45,30 @@ func (Vendor) importTranscript(ctx context.Context, m *convert.Mirror, src conve
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	_, err = m.MirrorTranscript(ctx, convert.Transcript{
-		Vendor:    Name,
-		Path:      f.Path,
-		Content:   content,
-		Identify:  identifyRecord,
-		NewMapper: func(findings convert.Findings) convert.Mapper { return newMapper(findings) },
-		Final:     src.Final,
+	var mapping *mapper
+	out, err := m.MirrorTranscript(ctx, convert.Transcript{
+		Vendor:   Name,
+		Path:     f.Path,
+		Content:  content,
+		Identify: identifyRecord,
+		NewMapper: func(findings convert.Findings) convert.Mapper {
+			mapping = newMapper(findings)
+			return mapping
+		},
+		Final: src.Final,
 	})
-	return err
+	if err != nil || mapping == nil || mapping.requests == 0 || out.Appended == 0 {
+		return err
+	}
+	if _, err := m.Store().Info(ctx, out.Log); errors.Is(err, format.ErrNotFound) {
+		return nil // a dry run
+	}
+	check, err := CheckRequests(ctx, m.Store(), out.Log, out.Head.Size, nil)
+	if err != nil {
+		return fmt.Errorf("%s: request log: %w", f.Path, err)
+	}
+	check.addTo(out.Report)
+	return nil
 }
 
 // importSide brings a session's assets log up to date with its side files, in

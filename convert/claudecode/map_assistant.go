@@ -254,7 +254,7 @@ func (r *record) toolCall(b contentBlock, how schema.CallKind, blobs *blobs) sch
 // failure maps the tool's report that a request had no usable answer.
 func (w *writer) failure(a *assistantRecord) *schema.ModelFailed {
 	r := w.rec
-	f := &schema.ModelFailed{RequestID: a.output.RequestID, MessageID: a.output.ResponseID}
+	f := &schema.ModelFailed{RequestID: a.output.RequestID}
 	var text strings.Builder
 	for i := range a.output.Blocks {
 		text.WriteString(a.output.Blocks[i].Text.Inline)

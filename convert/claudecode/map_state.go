@@ -218,6 +218,7 @@ func (w *writer) mapRequest() {
 		return
 	}
 	w.mapper.lastRequest = q.RequestID
+	w.mapper.requests++
 	w.add(schema.ActorExecutor, q)
 }
 

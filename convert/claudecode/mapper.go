@@ -39,6 +39,7 @@ type mapper struct {
 
 	failures    int64  // model.failed since the last output
 	lastRequest string // id of the last request logged
+	requests    int64  // requests logged
 
 	rec record // scratch
 }

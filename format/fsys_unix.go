@@ -1,0 +1,72 @@
+//go:build unix
+
+package format
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// errLockHeld says that somebody else holds the lock.
+var errLockHeld = errors.New("the lock is held")
+
+func lockFile(f *os.File, exclusive, wait bool) error {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	if !wait {
+		how |= unix.LOCK_NB
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return errLockHeld
+		default:
+			return &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
+func statPath(name string) (fsStat, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return fsStat{}, err
+	}
+	return statInfo(info), nil
+}
+
+func statFile(f *os.File) (fsStat, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return fsStat{}, err
+	}
+	return statInfo(info), nil
+}
+
+func statInfo(info fs.FileInfo) fsStat {
+	s := fsStat{Size: info.Size(), Regular: info.Mode().IsRegular()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.ID = uint64(sys.Ino)
+	}
+	return s
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name) // #nosec G304 -- names are made by the store
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}

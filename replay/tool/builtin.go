@@ -1,0 +1,6 @@
+package tool
+
+// Builtin returns the built-in tools under their own names.
+func Builtin() *Set {
+	return NewSet(Shell{}, Read{})
+}
