@@ -17,5 +17,6 @@ func (s *session) verbs() []*cli.Command {
 		s.allowVerb(),
 		s.denyVerb(),
 		s.resultVerb(),
+		s.demoVerb(),
 	}
 }
