@@ -36,6 +36,9 @@ const (
 	version        = 1
 )
 
+// errRequires: the header requires what this version does not know.
+var errRequires = fmt.Errorf("%w: the segment requires", ErrUnsupported)
+
 // appendHeader appends the line of a header, LF included.
 func appendHeader(dst []byte, h *header) []byte {
 	start := len(dst)
@@ -94,7 +97,7 @@ func appendHashes(dst []byte, hashes []Hash) []byte {
 func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 	var h header
 	if len(b) >= maxHeader {
-		return h, &fault{"header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
+		return h, &fault{ruleHeader, "header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
 	}
 	p, ok := skip(b, 0, ownlogMember)
 	var major int64
@@ -104,7 +107,7 @@ func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 		}
 	}
 	if !ok || len(b) < p+crcDigits {
-		return h, &fault{"not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
+		return h, &fault{ruleHeader, "not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
 	}
 	if f := checkSum(sum, b, p); f != nil {
 		f.reason = "checksum of the header"
@@ -116,10 +119,10 @@ func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 	s := headerScanner{b: b, p: p + crcDigits}
 	s.header(&h)
 	if s.want != "" {
-		return h, &fault{"header", s.want, printable(b[min(s.p, len(b)):])}, nil
+		return h, &fault{ruleHeader, "header", s.want, printable(b[min(s.p, len(b)):])}, nil
 	}
 	if len(h.requires) > 0 {
-		return h, nil, fmt.Errorf("%w: the segment requires %q", ErrUnsupported, h.requires)
+		return h, nil, fmt.Errorf("%w: %q", errRequires, h.requires)
 	}
 	return h, nil, nil
 }

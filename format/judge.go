@@ -94,7 +94,7 @@ func (s *openScan) run(r *segmentReader) error {
 
 func sealMatches(l line, f *Frontier) *fault {
 	if root := f.Root(); root != l.hash {
-		return &fault{"root of the seal", root.String(), l.hash.String()}
+		return &fault{ruleSeal, "root of the seal", root.String(), l.hash.String()}
 	}
 	return nil
 }
@@ -110,7 +110,8 @@ func (s *openScan) judge(f io.ReaderAt, r *segmentReader) error {
 	case s.sealed || t.sealed: // the segment is closed: nothing is torn in it
 		s.verdict = verdictCorrupt
 	case t.later: // rule 1
-		s.verdict = verdictCorrupt
+		s.verdict, s.fault.Rule = verdictCorrupt, ruleAcknowledged
+		s.fault.Reason += ", and a later line shows that it was durable"
 	case t.hole: // rule 2
 		s.verdict = verdictTorn
 	case t.lf: // rule 3
@@ -119,7 +120,7 @@ func (s *openScan) judge(f io.ReaderAt, r *segmentReader) error {
 		s.verdict, s.unended = verdictTorn, true
 	case len(t.only) > 0 && s.fits(r, t.only[:len(t.only)-1]): // rule 5
 		s.verdict = verdictCorrupt
-		s.fault.Reason, s.fault.Want, s.fault.Got = "end of the line", "LF", printable(t.only[len(t.only)-1:])
+		s.fault.Rule, s.fault.Reason, s.fault.Want, s.fault.Got = ruleLastLF, "end of the line", "LF", printable(t.only[len(t.only)-1:])
 	default: // rule 6
 		s.verdict = verdictTorn
 	}

@@ -240,7 +240,7 @@ func (l *dirLog) copySegment(w *sealWriter, f io.WriterAt, enc *zstd.Encoder, g 
 	if w == nil {
 		w, err = newSealWriter(f, enc, &h, raw)
 	} else if h.frontier.Root() != w.frontier.Root() {
-		bad := &fault{"frontier of the header", w.frontier.Root().String(), h.frontier.Root().String()}
+		bad := &fault{ruleFrontier, "frontier of the header", w.frontier.Root().String(), h.frontier.Root().String()}
 		err = bad.at(r.path, 0, 1, g.first)
 	}
 	if err == nil {
@@ -262,7 +262,7 @@ func checkDead(f io.ReaderAt, path string, sum uint32, off, end int64) error {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	if t.later {
-		return (&fault{"dead line, but entries in front of it were acknowledged", fmt.Sprintf("ack at most %d", end), "more"}).at(path, off, 0, end)
+		return (&fault{ruleDeadAck, "dead line, but entries in front of it were acknowledged", fmt.Sprintf("ack at most %d", end), "more"}).at(path, off, 0, end)
 	}
 	return nil
 }
@@ -302,7 +302,7 @@ func (l *dirLog) readBack(f io.ReaderAt, size int64, path string, w *sealWriter)
 		return fmt.Errorf("read back what was written: %w", err)
 	}
 	if root := frontier.Root(); root != w.index.root || frontier.Size() != w.index.size {
-		return (&fault{"root of what was written, read back", w.index.root.String(), root.String()}).at(path, -1, 0, -1)
+		return (&fault{ruleSeal, "root of what was written, read back", w.index.root.String(), root.String()}).at(path, -1, 0, -1)
 	}
 	return nil
 }
@@ -386,9 +386,12 @@ func (s *DirStore) compareStale(id LogID, c, stale span) (int64, error) {
 			return got.off, nil
 		}
 		if err == nil && g.seq >= c.end {
+			if stale.sealed {
+				return 0, (&fault{ruleDeadAck, "sealed past the end of " + filepath.Base(c.path), fmt.Sprintf("entries up to %d", c.end), "more"}).at(stale.path, off, got.line, g.seq)
+			}
 			return off, checkDead(gotFile, stale.path, got.sum, off, c.end)
 		}
-		if bad := asCorrupt(err); bad != nil && got.seq >= c.end {
+		if bad := asCorrupt(err); bad != nil && got.seq >= c.end && !stale.sealed {
 			return bad.Offset, checkDead(gotFile, stale.path, got.sum, bad.Offset, c.end)
 		}
 		if err != nil {
@@ -403,7 +406,7 @@ func (s *DirStore) compareStale(id LogID, c, stale span) (int64, error) {
 				continue
 			}
 			if w.leaf() != g.leaf() {
-				bad := &fault{"entry of a segment that lies in " + filepath.Base(c.path), w.leaf().String(), g.leaf().String()}
+				bad := &fault{ruleStale, "entry of a segment that lies in " + filepath.Base(c.path), w.leaf().String(), g.leaf().String()}
 				return 0, bad.at(stale.path, off, got.line, g.seq)
 			}
 			break

@@ -96,7 +96,7 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 	r.sum = logSum(log)
 	raw, off, err := r.nextLine()
 	if err == io.EOF {
-		return h, nil, (&fault{"empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
+		return h, nil, (&fault{ruleHeader, "empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
 	}
 	if err != nil {
 		return h, nil, err
@@ -107,9 +107,9 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 		return h, nil, fmt.Errorf("%s: %w", r.path, err)
 	case f != nil:
 	case h.log != log:
-		f = &fault{"header of another log", log.String(), h.log.String()}
+		f = &fault{ruleHeader, "header of another log", log.String(), h.log.String()}
 	case h.first != first:
-		f = &fault{"first entry of the header", strconv.FormatInt(first, 10), strconv.FormatInt(h.first, 10)}
+		f = &fault{ruleHeader, "first entry of the header", strconv.FormatInt(first, 10), strconv.FormatInt(h.first, 10)}
 	}
 	if f != nil {
 		return h, nil, f.at(r.path, off, r.line, first)
@@ -149,19 +149,19 @@ func (r *segmentReader) parse(raw []byte, off int64) (line, error) {
 func (r *segmentReader) inOrder(l line) *fault {
 	switch {
 	case r.seal != nil:
-		return &fault{"line after the seal", "the end of the segment", "a line"}
+		return &fault{ruleAfterSeal, "line after the seal", "the end of the segment", "a line"}
 	case l.seq != r.seq && l.kind == lineSeal:
-		return &fault{"size of the seal", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
+		return &fault{ruleSeal, "size of the seal", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
 	case l.seq != r.seq:
-		return &fault{"sequence number", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
+		return &fault{ruleLineSeq, "sequence number", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
 	case l.kind == lineSeal:
 		return nil
 	case l.ack > l.seq:
-		return &fault{"ack behind its own line", "at most " + strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack behind its own line", "at most " + strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
 	case r.ack == noAck && l.ack != l.seq:
-		return &fault{"ack of the segment's first line", strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack of the segment's first line", strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
 	case r.ack >= 0 && l.ack != r.ack && l.ack != l.seq:
-		return &fault{"ack is neither that of the batch nor the line's own number", strconv.FormatInt(r.ack, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack is neither that of the batch nor the line's own number", strconv.FormatInt(r.ack, 10), strconv.FormatInt(l.ack, 10)}
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (r *segmentReader) nextLine() ([]byte, int64, error) {
 	r.line++
 	n := bytes.IndexByte(r.data, '\n')
 	if n < 0 {
-		f := &fault{"line without end", "LF", strconv.Itoa(len(r.data)) + " bytes without one"}
+		f := &fault{ruleLineShape, "line without end", "LF", strconv.Itoa(len(r.data)) + " bytes without one"}
 		return nil, off, f.at(r.path, off, r.line, r.seq)
 	}
 	raw := r.data[:n]

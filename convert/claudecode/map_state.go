@@ -103,6 +103,8 @@ func (w *writer) mapSystem() {
 		w.mapAPIError()
 	case "turn_duration":
 		w.mapTurnDuration()
+	case "local_command":
+		w.mapLocalCommand()
 	default:
 		w.vendorRecord("system/"+subtype, knownSubtype(subtype))
 	}
@@ -172,6 +174,17 @@ func (w *writer) mapAPIError() {
 	}
 	w.mapper.failures++
 	w.add(schema.ActorExecutor, f)
+}
+
+// mapLocalCommand maps a command that the person ran in the tool, or what it
+// printed. Of the system records these alone are sent, as the person's text.
+func (w *writer) mapLocalCommand() {
+	if !w.rec.has(fContent) {
+		w.vendorRecord("system/local_command", true)
+		return
+	}
+	content, _ := w.rec.parts(w.rec.members[fContent], &w.blobs)
+	w.add(schema.ActorExecutor, &schema.SystemMessage{Role: schema.RoleUser, Kind: "local_command", Content: content})
 }
 
 func (w *writer) mapTurnDuration() {
