@@ -829,8 +829,8 @@ def make_blobs():
     t = Text().each(entry())
     good("blob", "a blob that an entry names is there and has its digest", t, entries=t.all, more={path: content})
     gone = b'{"reason":"secret","time":"2026-01-02T03:04:05Z"}\n'
-    good("blob-gone", "a redacted blob leaves a note in its place", t, entries=t.all, more={path + ".gone": gone}, finding={"file": segment_name(0), "seq": 0, "rule": "blob-gone"})
-    bad("blob-missing", "a blob is missing: copy again", t, rule="blob-missing", status="incomplete", at={"seq": 0}, more={"blobs/lock": b""})
+    good("blob-gone", "a redacted blob leaves a note in its place", t, entries=t.all, more={path + ".gone": gone}, finding={"file": digest, "seq": 0, "rule": "blob-gone"})
+    bad("blob-missing", "a blob is missing: copy again", t, rule="blob-missing", file=digest, status="incomplete", at={"seq": 0}, more={"blobs/lock": b""})
     bad("blob-damaged", "a blob's content does not have its digest", t, rule="blob", file=digest, at={"seq": 0}, more={path: content + b"x"})
     t = Text().each(entry(size=5))
     bad("blob-size", "a reference gives the blob's size", t, rule="blob-size", at={"seq": 0}, more={path: content})

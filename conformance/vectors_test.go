@@ -27,7 +27,7 @@ type sidecar struct {
 // place is the part of a finding that a sidecar may ask for.
 type place struct {
 	File   string `json:"file"`
-	Rule   string `json:"rule"`
+	Rule   string `json:"rule"` // empty: several rules are broken, any may be named
 	Offset *int64 `json:"offset"`
 	Line   *int64 `json:"line"`
 	Seq    *int64 `json:"seq"`
@@ -49,7 +49,7 @@ func (p place) String() string {
 // isAt tells whether the problem is what p asks for.
 func (p place) isAt(problem format.Problem) bool {
 	same := func(want *int64, got int64) bool { return want == nil || *want == got }
-	return filepath.Base(problem.Path) == p.File && problem.Rule == p.Rule &&
+	return filepath.Base(problem.Path) == p.File && (p.Rule == "" || problem.Rule == p.Rule) &&
 		same(p.Offset, problem.Offset) && same(p.Line, problem.Line) && same(p.Seq, problem.Seq)
 }
 

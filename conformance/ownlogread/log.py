@@ -316,19 +316,16 @@ def check_blobs(log, store):
         if digest not in seen:
             seen[digest] = blob_state(store, digest)
         state, actual = seen[digest]
-        if state == "wrong":
-            bad = Bad("blob", "blob's content does not have its digest", digest, actual)
-            log.add(bad, Place(log.log, digest), seq=seq)
-            continue
+        where = Place(log.log, digest)
         if state == "missing":
-            bad = Bad("blob-missing", f"blob {digest} is not in the store", status="incomplete")
+            log.add(Bad("blob-missing", "blob is not in the store", status="incomplete"), where, seq=seq)
+        elif state == "wrong":
+            log.add(Bad("blob", "blob's content does not have its digest", digest, actual), where, seq=seq)
         elif state == "gone":
-            bad = Bad("blob-gone", f"blob {digest} was redacted", status="ok")
+            log.add(Bad("blob-gone", "blob was redacted", status="ok"), where, seq=seq)
         elif actual != size:
             bad = Bad("blob-size", f"entry {seq} gives another size for blob {digest}", str(actual), str(size))
-        else:
-            continue
-        log.add(bad, seg, offset=offset, line=line, seq=seq)
+            log.add(bad, seg, offset=offset, line=line, seq=seq)
 
 
 def blob_state(store, digest):
