@@ -324,7 +324,7 @@ def check_blobs(log, store):
         elif state == "gone":
             log.add(Bad("blob-gone", "blob was redacted", status="ok"), where, seq=seq)
         elif actual != size:
-            bad = Bad("blob-size", f"entry {seq} gives another size for the blob", str(actual), str(size))
+            bad = Bad("blob-size", f"entry {seq} gives another size for blob {digest}", str(actual), str(size))
             log.add(bad, seg, offset=offset, line=line, seq=seq)
 
 
