@@ -300,7 +300,7 @@ func (b *batch) roll() error {
 	if t.off < b.log.store.rollSize || t.size == t.first {
 		return nil
 	}
-	next, err := b.log.newSegment(tailSource{header: header{log: b.log.id, first: t.size, frontier: t.frontier}})
+	next, err := b.log.newSegment(tailSource{header: header{log: b.log.id, first: t.size, frontier: t.frontier, fork: t.fork}})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -16,13 +17,16 @@ type span struct {
 	end    int64 // of the last segment, if it is text: openEnd
 	path   string
 	sealed bool
+	// textEnd is where the entries end in a text file, once they were read.
+	textEnd int64
 }
 
 // openEnd is the end of a segment that only its content tells.
-const openEnd = MaxSize + 1
+const openEnd = math.MaxInt64
 
 // chain returns the segments of a log that count, in order; none if there is
-// no such log. Segments that begin inside a sealed one are left out.
+// no such log. Segments that begin inside a sealed one are left out. A sealed
+// segment beside whose text it stands counts only if it verifies.
 func (s *DirStore) chain(id LogID) ([]span, error) {
 	dir := s.logDir(id)
 	files, err := listSegments(s.fs, dir)
@@ -30,30 +34,105 @@ func (s *DirStore) chain(id LogID) ([]span, error) {
 		return nil, err
 	}
 	var chain []span
+	covered := int64(-1)
 	for _, f := range files {
-		if !f.text {
+		if f.first < covered {
 			continue
 		}
-		if n := len(chain); n > 0 {
+		next := span{first: f.first, end: openEnd, path: filepath.Join(dir, segmentName(f.first, textSuffix))}
+		if f.sealed {
+			path := filepath.Join(dir, segmentName(f.first, sealedSuffix))
+			end, err := s.sealedEnd(id, path, f.first, f.text)
+			switch {
+			case err == nil:
+				next, covered = span{first: f.first, end: end, path: path, sealed: true}, end
+			case !f.text || asCorrupt(err) == nil:
+				return nil, err
+			}
+		}
+		if n := len(chain); n > 0 && !chain[n-1].sealed {
 			chain[n-1].end = f.first
 		}
-		chain = append(chain, span{first: f.first, end: openEnd, path: filepath.Join(dir, segmentName(f.first, textSuffix))})
+		chain = append(chain, next)
 	}
 	return chain, nil
 }
 
-// sealedFrontier returns the frontier at the end of a sealed segment.
-func (s *DirStore) sealedFrontier(id LogID, f span) (Frontier, error) {
-	return Frontier{}, fmt.Errorf("log %s: %s: %w", id, f.path, ErrUnsupported)
+// sealedEnd returns the size that a sealed segment's seal gives; all of it is
+// checked if whole is set.
+func (s *DirStore) sealedEnd(id LogID, path string, first int64, whole bool) (int64, error) {
+	f, sealed, err := s.openSealedFile(id, path, first)
+	if err != nil {
+		return 0, err
+	}
+	if whole {
+		_, err = rehash(sealed.reader(), id, first)
+	}
+	return sealed.size, errors.Join(err, f.Close())
+}
+
+func (s *DirStore) openSealedFile(id LogID, path string, first int64) (fsFile, *sealedFile, error) {
+	f, err := s.fs.Open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := f.Stat()
+	if err == nil {
+		var sealed *sealedFile
+		if sealed, err = openSealed(f, st.Size, path, id, first); err == nil {
+			return f, sealed, nil
+		}
+	}
+	return nil, nil, errors.Join(err, f.Close())
+}
+
+// rehash reads a whole segment and returns the frontier at its end. A seal must
+// match.
+func rehash(r *segmentReader, id LogID, first int64) (Frontier, error) {
+	h, _, err := r.readHeader(id, first)
+	if err != nil {
+		return Frontier{}, err
+	}
+	frontier := h.frontier.Clone()
+	for {
+		l, off, err := r.next()
+		switch {
+		case err == io.EOF:
+			return frontier, nil
+		case err != nil:
+			return frontier, err
+		case l.kind == lineSeal:
+			if bad := sealMatches(l, &frontier); bad != nil {
+				return frontier, bad.at(r.path, off, r.line, l.seq)
+			}
+		default:
+			frontier.Push(l.leaf())
+		}
+	}
+}
+
+// sealedFrontier returns the frontier at the end of a sealed segment, and the
+// fork its header names. It reads all of it.
+func (s *DirStore) sealedFrontier(id LogID, f span) (Frontier, *Fork, error) {
+	file, sealed, err := s.openSealedFile(id, f.path, f.first)
+	if err != nil {
+		return Frontier{}, nil, err
+	}
+	defer file.Close() //nolint:errcheck // only read from
+	h, _, err := sealed.reader().readHeader(id, f.first)
+	if err != nil {
+		return Frontier{}, nil, err
+	}
+	frontier, err := rehash(sealed.reader(), id, f.first)
+	return frontier, h.fork, err
 }
 
 // openSpan opens a segment and reads its header.
-func (s *DirStore) openSpan(id LogID, f span) (*segmentReader, header, io.Closer, error) {
-	file, err := s.fs.Open(f.path, os.O_RDONLY)
+func (s *DirStore) openSpan(id LogID, f span) (*segmentReader, header, fsFile, error) {
+	r, file, err := s.spanReader(id, f)
 	if err != nil {
 		return nil, header{}, nil, err
 	}
-	r := &segmentReader{path: f.path, src: newTextBlocks(file, 0)}
 	h, _, err := r.readHeader(id, f.first)
 	if err != nil {
 		return nil, header{}, nil, errors.Join(err, file.Close())
@@ -61,10 +140,42 @@ func (s *DirStore) openSpan(id LogID, f span) (*segmentReader, header, io.Closer
 	return r, h, file, nil
 }
 
+// spanReader opens a segment for reading from its beginning.
+func (s *DirStore) spanReader(id LogID, f span) (*segmentReader, fsFile, error) {
+	if f.sealed {
+		file, sealed, err := s.openSealedFile(id, f.path, f.first)
+		if err != nil {
+			return nil, nil, err
+		}
+		return sealed.reader(), file, nil
+	}
+	file, err := s.fs.Open(f.path, os.O_RDONLY)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &segmentReader{path: f.path, src: newTextBlocks(file, 0)}, file, nil
+}
+
+// openSpanAt opens a segment for reading from entry seq or one before it.
+func (s *DirStore) openSpanAt(id LogID, f span, seq int64) (*segmentReader, fsFile, error) {
+	if f.sealed && seq > f.first {
+		file, sealed, err := s.openSealedFile(id, f.path, f.first)
+		if err != nil {
+			return nil, nil, err
+		}
+		return sealed.readerAt(seq), file, nil
+	}
+	r, _, file, err := s.openSpan(id, f)
+	return r, file, err
+}
+
 // tailInfo is where a log ends and begins.
 type tailInfo struct {
-	size     int64
-	frontier Frontier
+	size int64
+	// root is that of the size entries, and frontier theirs if it is known
+	// without reading a sealed segment.
+	root     Hash
+	frontier *Frontier
 	fork     *Fork
 	chain    []span
 }
@@ -78,33 +189,56 @@ func (s *DirStore) tailOf(ctx context.Context, id LogID) (tailInfo, error) {
 	}
 	defer unlock()
 	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id)}
-	chain, err := s.chain(id)
+	t, err := s.originOf(id)
 	if err != nil {
 		return tailInfo{}, err
 	}
-	if len(chain) == 0 {
-		return tailInfo{}, fmt.Errorf("log %s: %w", id, ErrNotFound)
+	if begins := t.begins(); t.chain[0].first != begins {
+		return tailInfo{}, fmt.Errorf("log %s: %w: entries %d to %d are missing: copy the log again", id, ErrIncomplete, begins, t.chain[0].first-1)
 	}
-	t := tailInfo{chain: chain}
-	_, h, file, err := s.openSpan(id, chain[0])
-	if err != nil {
-		return tailInfo{}, err
-	}
-	t.fork = h.fork
-	if err := file.Close(); err != nil {
-		return tailInfo{}, err
-	}
-	if begins := t.begins(); chain[0].first != begins {
-		return tailInfo{}, fmt.Errorf("log %s: %w: entries %d to %d are missing: copy the log again", id, ErrIncomplete, begins, chain[0].first-1)
-	}
-	last := chain[len(chain)-1]
+	last := t.chain[len(t.chain)-1]
 	if last.sealed {
-		t.size = last.end
-		t.frontier, err = s.sealedFrontier(id, last)
-		return t, err
+		file, sealed, err := s.openSealedFile(id, last.path, last.first)
+		if err != nil {
+			return tailInfo{}, err
+		}
+		t.size, t.root = sealed.size, sealed.root
+		return t, file.Close()
 	}
-	t.size, t.frontier, err = l.textTail(lock, last)
+	size, frontier, err := l.textTail(lock, last)
+	t.size, t.root, t.frontier = size, frontier.Root(), &frontier
 	return t, err
+}
+
+// originOf returns a log's segments and its fork without looking at its tail.
+func (s *DirStore) originOf(id LogID) (tailInfo, error) {
+	var t tailInfo
+	err := s.retry(func() (err error) {
+		if t.chain, err = s.chain(id); err != nil {
+			return err
+		}
+		if len(t.chain) == 0 {
+			return fmt.Errorf("log %s: %w", id, ErrNotFound)
+		}
+		_, h, file, err := s.openSpan(id, t.chain[0])
+		if err != nil {
+			return err
+		}
+		t.fork = h.fork
+		return file.Close()
+	})
+	return t, err
+}
+
+// retry runs f again when a segment changed its form between listing and opening.
+func (s *DirStore) retry(f func() error) error {
+	var err error
+	for range 5 {
+		if err = f(); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
 }
 
 // begins returns the first entry of the log's own files.
@@ -143,7 +277,7 @@ func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
 	if lock != nil {
 		if rec, _ := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
 			run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
-			err := run.run(&segmentReader{path: last.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: -1})
+			err := run.run(&segmentReader{path: last.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
 			if asCorrupt(err) != nil {
 				err = nil
 			}

@@ -32,7 +32,7 @@ type part struct {
 }
 
 // history returns the parts of a log's first size entries, oldest first.
-func (s *DirStore) history(ctx context.Context, log LogID, t tailInfo) ([]part, error) {
+func (s *DirStore) history(log LogID, t tailInfo) ([]part, error) {
 	parts := []part{{log, t.begins(), t.size}}
 	end := t.begins()
 	seen := map[LogID]bool{log: true}
@@ -41,7 +41,7 @@ func (s *DirStore) history(ctx context.Context, log LogID, t tailInfo) ([]part, 
 			return nil, fmt.Errorf("log %s: its chain of forks leads back to log %s, or is longer than %d", log, fork.Log, maxForks)
 		}
 		seen[fork.Log] = true
-		parent, err := s.originOf(ctx, fork.Log)
+		parent, err := s.originOf(fork.Log)
 		if errors.Is(err, ErrNotFound) {
 			err = fmt.Errorf("log %s is a fork of log %s, which is missing: %w", log, fork.Log, ErrIncomplete)
 		}
@@ -58,37 +58,6 @@ func (s *DirStore) history(ctx context.Context, log LogID, t tailInfo) ([]part, 
 	return parts, nil
 }
 
-// originOf returns a log's segments and its fork without looking at its tail.
-func (s *DirStore) originOf(_ context.Context, id LogID) (tailInfo, error) {
-	var t tailInfo
-	err := s.retry(func() (err error) {
-		if t.chain, err = s.chain(id); err != nil {
-			return err
-		}
-		if len(t.chain) == 0 {
-			return fmt.Errorf("log %s: %w", id, ErrNotFound)
-		}
-		_, h, file, err := s.openSpan(id, t.chain[0])
-		if err != nil {
-			return err
-		}
-		t.fork = h.fork
-		return file.Close()
-	})
-	return t, err
-}
-
-// retry runs f again when a segment changed its form between listing and opening.
-func (s *DirStore) retry(f func() error) error {
-	var err error
-	for range 5 {
-		if err = f(); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	return err
-}
-
 // Read implements [Store].
 func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
@@ -98,7 +67,7 @@ func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 			yield(Entry{}, err)
 			return
 		}
-		parts, err := s.history(ctx, log, t)
+		parts, err := s.history(log, t)
 		if err != nil {
 			yield(Entry{}, err)
 			return
@@ -127,7 +96,7 @@ func (s *DirStore) readPart(ctx context.Context, p part, yield func(Entry, error
 	for seq < p.to {
 		var r *segmentReader
 		var end int64
-		var file io.Closer
+		var file fsFile
 		err := s.retry(func() (err error) {
 			r, end, file, err = s.openAt(p.log, seq)
 			return err
@@ -147,7 +116,7 @@ func (s *DirStore) readPart(ctx context.Context, p part, yield func(Entry, error
 }
 
 // openAt opens the segment that holds entry seq; end is where it ends.
-func (s *DirStore) openAt(id LogID, seq int64) (r *segmentReader, end int64, file io.Closer, err error) {
+func (s *DirStore) openAt(id LogID, seq int64) (r *segmentReader, end int64, file fsFile, err error) {
 	chain, err := s.chain(id)
 	if err != nil {
 		return nil, 0, nil, err
@@ -157,7 +126,7 @@ func (s *DirStore) openAt(id LogID, seq int64) (r *segmentReader, end int64, fil
 			if seq >= f.end {
 				break
 			}
-			r, _, file, err := s.openSpan(id, f)
+			r, file, err := s.openSpanAt(id, f, seq)
 			return r, f.end, file, err
 		}
 	}
@@ -198,7 +167,7 @@ func (s *DirStore) Head(ctx context.Context, log LogID, size int64) (Head, error
 		return Head{}, err
 	}
 	if size < 0 || size == t.size {
-		return Head{Log: log, Size: t.size, Root: t.frontier.Root()}, nil
+		return Head{Log: log, Size: t.size, Root: t.root}, nil
 	}
 	if size > t.size {
 		return Head{}, fmt.Errorf("head of log %s at %d: it has %d entries", log, size, t.size)
@@ -213,13 +182,13 @@ func (s *DirStore) Head(ctx context.Context, log LogID, size int64) (Head, error
 // frontierAt returns the frontier of the first size entries of a log, at most
 // those it has, reading at most one segment.
 func (s *DirStore) frontierAt(ctx context.Context, log LogID, t tailInfo, size int64) (Frontier, error) {
-	if size == t.size {
+	switch {
+	case size == 0:
+		return Frontier{}, nil
+	case size == t.size && t.frontier != nil:
 		return t.frontier.Clone(), nil
 	}
-	if size == 0 {
-		return Frontier{}, nil
-	}
-	parts, err := s.history(ctx, log, t)
+	parts, err := s.history(log, t)
 	if err != nil {
 		return Frontier{}, err
 	}
@@ -253,7 +222,7 @@ func (s *DirStore) frontierAt(ctx context.Context, log LogID, t tailInfo, size i
 }
 
 // openBefore opens the last segment that begins at or before size.
-func (s *DirStore) openBefore(id LogID, size int64) (*segmentReader, header, io.Closer, error) {
+func (s *DirStore) openBefore(id LogID, size int64) (*segmentReader, header, fsFile, error) {
 	chain, err := s.chain(id)
 	if err != nil {
 		return nil, header{}, nil, err

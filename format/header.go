@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // header is the first line of a segment.
@@ -17,13 +15,13 @@ type header struct {
 	// frontier is that of the entries before first. It is a claim until the
 	// segment's seal, or the head of the log, is known to be true.
 	frontier Frontier
-	// fork is set in the segments of a fork.
+	// fork is set in every segment of a fork.
 	fork *Fork
 	// requires names what a reader must know to read on; this version knows nothing.
 	requires []string
-	// more and outer are members that a later minor version added to the header
-	// object and to the line, with the comma in front of them.
-	more, outer []byte
+	// more are members that a later minor version added, with the comma in front
+	// of them.
+	more []byte
 }
 
 const (
@@ -35,6 +33,9 @@ const (
 	requiresMember = `,"requires":[`
 	version        = 1
 )
+
+// errRequires: the header requires what this version does not know.
+var errRequires = fmt.Errorf("%w: the segment requires", ErrUnsupported)
 
 // appendHeader appends the line of a header, LF included.
 func appendHeader(dst []byte, h *header) []byte {
@@ -71,9 +72,7 @@ func appendHeader(dst []byte, h *header) []byte {
 	}
 	dst = append(dst, ']')
 	dst = append(dst, h.more...)
-	dst = append(dst, '}')
-	dst = append(dst, h.outer...)
-	dst = append(dst, '}')
+	dst = append(dst, "}}"...)
 	putSum(logSum(h.log), dst[start:], p-start)
 	return append(dst, '\n')
 }
@@ -96,32 +95,33 @@ func appendHashes(dst []byte, hashes []Hash) []byte {
 func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 	var h header
 	if len(b) >= maxHeader {
-		return h, &fault{"header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
+		return h, &fault{ruleHeader, "header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
 	}
 	p, ok := skip(b, 0, ownlogMember)
 	var major int64
 	if ok {
 		if major, p, ok = number(b, p); ok {
+			if _, more := skip(b, p, ","); more && major != version {
+				// Whatever follows may have another shape.
+				return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
+			}
 			p, ok = skip(b, p, crcMember)
 		}
 	}
 	if !ok || len(b) < p+crcDigits {
-		return h, &fault{"not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
+		return h, &fault{ruleHeader, "not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the header"
+		f.rule, f.reason = ruleHeader, "checksum of the header"
 		return h, f, nil
-	}
-	if major != version {
-		return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
 	}
 	s := headerScanner{b: b, p: p + crcDigits}
 	s.header(&h)
 	if s.want != "" {
-		return h, &fault{"header", s.want, printable(b[min(s.p, len(b)):])}, nil
+		return h, &fault{ruleHeader, "header", s.want, printable(b[min(s.p, len(b)):])}, nil
 	}
 	if len(h.requires) > 0 {
-		return h, nil, fmt.Errorf("%w: the segment requires %q", ErrUnsupported, h.requires)
+		return h, nil, fmt.Errorf("%w: %q", errRequires, h.requires)
 	}
 	return h, nil, nil
 }
@@ -267,12 +267,13 @@ func (s *headerScanner) more(h *header) {
 		return
 	}
 	s.want = "}} or further members, one JSON object in all"
-	if len(rest) < 2 || rest[0] != ',' && rest[0] != '}' {
+	if len(rest) < 2 || rest[0] != ',' || string(rest[len(rest)-2:]) != "}}" {
 		return
 	}
-	if jsontext.Value(s.b).IsValid() && checkCompact(s.b) == nil && bytes.IndexFunc(s.b, func(r rune) bool { return r < 0x20 }) < 0 {
-		end, _ := scanObject(append([]byte{'{'}, rest...))
-		h.more, h.outer = bytes.Clone(rest[:end-2]), bytes.Clone(rest[end-1:len(rest)-1])
+	// The header must end with the line: nothing may stand between the braces.
+	end, _ := scanObject(append([]byte{'{'}, rest...))
+	if end == len(rest) && checkJSON(s.b, jsonRules{depth: MaxDepth, ijson: true}) == nil {
+		h.more = bytes.Clone(rest[:len(rest)-2])
 		s.want = ""
 	}
 }

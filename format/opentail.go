@@ -37,6 +37,7 @@ type openSegment struct {
 	path  string
 	first int64
 	ino   uint64
+	fork  *Fork // of the log, which every header repeats
 	scanState
 	last []byte // the last min(off, lastBytes) bytes before off
 }
@@ -232,7 +233,12 @@ func (l *dirLog) openRecorded(rec *lockRecord) *openSegment {
 	if err != nil {
 		return nil
 	}
-	t := &openSegment{file: f, path: path, first: rec.first, ino: rec.ino, scanState: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
+	h, err := l.headerOf(f, span{path: path, first: rec.first})
+	if err != nil {
+		_ = f.Close() // only read from
+		return nil
+	}
+	t := &openSegment{file: f, path: path, first: rec.first, ino: rec.ino, fork: h.fork, scanState: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
 	if !l.sameAsRecord(f, rec) || !l.unchanged(t) {
 		_ = f.Close() // only read from
 		return nil
@@ -280,11 +286,11 @@ func (l *dirLog) repairTail(rec *lockRecord) (*openSegment, error) {
 	}
 	f := chain[len(chain)-1]
 	if f.sealed {
-		frontier, err := l.store.sealedFrontier(l.id, f)
+		frontier, fork, err := l.store.sealedFrontier(l.id, f)
 		if err != nil {
 			return nil, err
 		}
-		return l.newSegment(tailSource{header: header{log: l.id, first: f.end, frontier: frontier}})
+		return l.newSegment(tailSource{header: header{log: l.id, first: f.end, frontier: frontier, fork: fork}})
 	}
 	file, err := l.store.fs.Open(f.path, os.O_RDWR)
 	if err != nil {
@@ -307,14 +313,14 @@ func (l *dirLog) unproven(file fsFile, f span, rec *lockRecord) (tailSource, err
 			return tailSource{}, err
 		}
 		run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier.Clone()}}
-		err = run.run(&segmentReader{path: f.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: -1})
+		err = run.run(&segmentReader{path: f.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
 		if err != nil && asCorrupt(err) == nil {
 			return tailSource{}, err
 		}
 		if run.sealed {
-			return tailSource{header: header{log: l.id, first: run.state.size, frontier: run.state.frontier}}, nil
+			return tailSource{header: header{log: l.id, first: run.state.size, frontier: run.state.frontier, fork: h.fork}}, nil
 		}
-		src := tailSource{header: header{log: l.id, first: rec.size, frontier: rec.frontier}, file: file, from: rec.off, until: run.state.size}
+		src := tailSource{header: header{log: l.id, first: rec.size, frontier: rec.frontier, fork: h.fork}, file: file, from: rec.off, until: run.state.size}
 		if rec.size == f.first {
 			src.header = h
 		}
@@ -328,9 +334,9 @@ func (l *dirLog) unproven(file fsFile, f span, rec *lockRecord) (tailSource, err
 		return tailSource{}, scan.fault
 	}
 	if scan.sealed {
-		return tailSource{header: header{log: l.id, first: scan.state.size, frontier: scan.state.frontier}}, nil
+		return tailSource{header: header{log: l.id, first: scan.state.size, frontier: scan.state.frontier, fork: scan.header.fork}}, nil
 	}
-	src := tailSource{header: header{log: l.id, first: scan.batch.size, frontier: scan.batch.frontier}, file: file, from: scan.batch.off, until: scan.state.size}
+	src := tailSource{header: header{log: l.id, first: scan.batch.size, frontier: scan.batch.frontier, fork: scan.header.fork}, file: file, from: scan.batch.off, until: scan.state.size}
 	if scan.batch.size == f.first {
 		src.header = scan.header
 	}
@@ -359,7 +365,7 @@ func (l *dirLog) newSegment(src tailSource) (*openSegment, error) {
 		return nil, err
 	}
 	t := &openSegment{file: f, path: l.segmentPath(src.header.first, textSuffix), first: src.header.first}
-	t.frontier = src.header.frontier.Clone()
+	t.frontier, t.fork = src.header.frontier.Clone(), src.header.fork
 	t.size = src.header.first
 	err = l.fillSegment(t, src)
 	if err == nil {
@@ -421,7 +427,7 @@ func (l *dirLog) fillSegment(t *openSegment, src tailSource) error {
 		return flush()
 	}
 	if src.file != nil {
-		r := segmentReader{sum: l.sum, src: newTextBlocks(src.file, src.from), seq: t.size, ack: -1}
+		r := segmentReader{sum: l.sum, src: newTextBlocks(src.file, src.from), seq: t.size, ack: unknownAck}
 		until := src.until
 		if src.last.n > 0 {
 			until--

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 
 	"github.com/urfave/cli/v2"
@@ -26,20 +27,29 @@ func (s *session) runCat(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, ref.Store.Close()) }()
 	out := bufio.NewWriterSize(s.Out, 256<<10)
-	for e, err := range ref.Store.Read(c.Context, ref.Log, c.Int64("from")) {
+	err = writeEntries(c.Context, ref, c.Int64("from"), out)
+	return errors.Join(err, out.Flush())
+}
+
+// writeEntries writes entries from a position on, a line each.
+func writeEntries(ctx context.Context, ref logRef, from int64, w *bufio.Writer) error {
+	for e, err := range ref.Store.Read(ctx, ref.Log, from) {
 		if err != nil {
-			return errors.Join(err, out.Flush())
+			return err
 		}
 		if ref.Size >= 0 && e.Seq >= ref.Size {
-			break
+			return nil
 		}
 		line := e.Bytes
 		if e.Hole {
 			line = []byte(`{"redacted":{"leaf":"` + e.Leaf.String() + `"}}`)
 		}
-		if _, err := out.Write(append(line, '\n')); err != nil {
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		if err := w.WriteByte('\n'); err != nil {
 			return err
 		}
 	}
-	return out.Flush()
+	return nil
 }

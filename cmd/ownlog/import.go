@@ -68,7 +68,7 @@ func (s *session) runImport(c *cli.Context) (err error) {
 	}
 	if !opts.DryRun {
 		for log := range view.grown {
-			if err := store.Seal(c.Context, log); err != nil {
+			if _, err := store.Seal(c.Context, log); err != nil {
 				return fmt.Errorf("seal log %s: %w", log, err)
 			}
 		}

@@ -180,4 +180,3 @@ func checkSteps(t *testing.T, name string, content []byte) {
 		t.Errorf("%s: in steps %s, at once %s", name, head, want)
 	}
 }
-

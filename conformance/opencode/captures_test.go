@@ -1,6 +1,5 @@
-// Package opencode checks the OpenCode converter against databases, trees and
-// requests that the real tool made. They are not part of the repository: see
-// docs/opencode.md for where the tests look for them.
+//go:build conformance
+
 package opencode
 
 import (
@@ -22,20 +21,12 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// captures finds the recordings: in $OWNLOG_VENDORS, else beside the repository.
-// Without them the test is skipped, unless $OWNLOG_CONFORMANCE says that it counts.
+// captures is the folder of recordings.
 func captures(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("OWNLOG_VENDORS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "vendors")
-	}
-	dir = filepath.Join(dir, "opencode", "captures")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("OWNLOG_CONFORMANCE") != "" {
-			t.Fatalf("no recordings: %v", err)
-		}
-		t.Skipf("no recordings: %v", err)
+	dir := filepath.Join(os.Getenv("OWNLOG_VENDORS"), "opencode", "captures")
+	if st, err := os.Stat(dir); os.Getenv("OWNLOG_VENDORS") == "" || err != nil || !st.IsDir() {
+		t.Fatalf("OWNLOG_VENDORS=%q: want a folder that holds opencode/captures; see the package's documentation", os.Getenv("OWNLOG_VENDORS"))
 	}
 	return dir
 }
@@ -221,4 +212,47 @@ func TestDatabasesComeBackRowForRow(t *testing.T) {
 		})
 	}
 	t.Logf("%d rows came back as they were", total)
+}
+
+// TestRebuiltLayoutIsTheTools compares tables, keys and indexes of a rebuilt
+// database with those of one that the tool made.
+func TestRebuiltLayoutIsTheTools(t *testing.T) {
+	path := filepath.Join(captures(t), "basic", "opencode.db")
+	in := importPath(t, nil, path)
+	rebuiltPath, _ := in.rebuild(t)
+	source, rebuilt := openCopy(t, path), openCopy(t, rebuiltPath)
+	for _, query := range []string{
+		`SELECT m.name, c.name, lower(c.type), c."notnull", c.dflt_value, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`,
+		`SELECT m.name, k."from", k."table", k."to", k.on_delete FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) k WHERE m.type = 'table' ORDER BY 1, 2`,
+		`SELECT m.tbl_name, m.name, l."unique", i.seqno, i.name FROM sqlite_master m JOIN pragma_index_list(m.tbl_name) l ON l.name = m.name JOIN pragma_index_info(m.name) i WHERE m.type = 'index' ORDER BY 1, 2, 4`,
+		`SELECT id FROM migration ORDER BY id`,
+	} {
+		if diff := cmp.Diff(queryTexts(t, source, query), queryTexts(t, rebuilt, query)); diff != "" {
+			t.Errorf("the tool's (-) and the rebuilt layout (+):\n%s", diff)
+		}
+	}
+}
+
+func queryTexts(t testing.TB, db *sql.DB, query string) (out []string) {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprint(values...))
+	}
+	return out
 }

@@ -96,7 +96,9 @@ func (r *record) viewMessage(p *object) (*schema.ViewMessage, string) {
 			f = p.finding()
 		}
 		return msg, f
-	case "additional_tools":
+	case "ghost_snapshot", "compaction_trigger", "other":
+		return nil, ""
+	case "additional_tools", "configuration_update":
 		msg.Role = schema.RoleDeveloper
 		msg.Content = []schema.Part{r.opaque(kind, p.without(host))}
 		return msg, p.finding()

@@ -30,6 +30,14 @@ func (r *record) item(p *object) {
 		finding = r.agentMessage(p)
 	case "additional_tools":
 		finding = r.additionalTools(p)
+	case "configuration_update":
+		r.m.numbers.close()
+		r.add(schema.ActorSystem, r.m.numbers.turn, 0, &schema.SystemMessage{
+			Role: schema.RoleDeveloper, Kind: kind, ItemID: p.str("id"),
+			Content: []schema.Part{r.opaque(kind, p.without(host))},
+		})
+	case "ghost_snapshot", "compaction_trigger", "other":
+		r.keep("response_item/"+kind, "")
 	case itemFunctionOutput, itemCustomOutput, itemSearchOutput:
 		finding = r.output(p, kind)
 	case "":

@@ -3,7 +3,6 @@ package opencode
 import (
 	"context"
 	"database/sql"
-	_ "embed" // for the schema
 	"errors"
 	"fmt"
 	"io"
@@ -27,54 +26,6 @@ const (
 
 // databaseName is the name of an exported database.
 const databaseName = "opencode.db"
-
-// databaseSchema are the tables and indexes of release 1.18.33.
-//
-//go:embed schema_1_18_33.sql
-var databaseSchema string
-
-// migrations are the schema changes that databaseSchema includes: the tool makes
-// those that a database does not name.
-var migrations = strings.Fields(`
-20260127222353_familiar_lady_ursula
-20260211171708_add_project_commands
-20260213144116_wakeful_the_professor
-20260225215848_workspace
-20260227213759_add_session_workspace_id
-20260228203230_blue_harpoon
-20260303231226_add_workspace_fields
-20260309230000_move_org_to_state
-20260312043431_session_message_cursor
-20260323234822_events
-20260410174513_workspace-name
-20260413175956_chief_energizer
-20260423070820_add_icon_url_override
-20260427172553_slow_nightmare
-20260428004200_add_session_path
-20260501142318_next_venus
-20260504145000_add_sync_owner
-20260507164347_add_workspace_time
-20260510033149_session_usage
-20260511000411_data_migration_state
-20260511173437_session-metadata
-20260601010001_normalize_storage_paths
-20260601202201_amazing_prowler
-20260602002951_lowly_union_jack
-20260602182828_add_project_directories
-20260603001617_session_message_projection_indexes
-20260603040000_session_message_projection_order
-20260603141458_session_input_inbox
-20260603160727_jittery_ezekiel_stane
-20260604172448_event_sourced_session_input
-20260605003541_add_session_context_snapshot
-20260605042240_add_context_epoch_agent
-20260611035744_credential
-20260611192811_lush_chimera
-20260612174303_project_dir_strategy
-20260622142730_simplify_session_context_epoch
-20260622170816_reset_v2_session_state
-20260622202450_simplify_session_input
-`)
 
 // ExportDatabase rebuilds a database, row for row, from logs that mirror OpenCode
 // sessions: that of the request and more. Its tables are those of 1.18.33; rows
@@ -113,15 +64,17 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, databaseSchema); err != nil {
-		return fmt.Errorf("make the tables: %w", err)
+	for _, statement := range layoutSQL() {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("make the tables: %w", err)
+		}
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	b := &rebuilder{tx: tx, report: req.Report, columns: make(map[string][]string), projects: make(map[string]string)}
-	for _, m := range migrations {
+	for m := range strings.FieldsSeq(migrations) {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO migration (id, time_completed) VALUES (?, 0)`, m); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}

@@ -168,9 +168,11 @@ func (s *salvage) walk(ctx context.Context, name string) []spot {
 		if err == nil {
 			break
 		}
-		from := last
-		last, end = s.skip(ctx, t, last, known, complete)
-		s.noteLost(name, ids, known, from, last, end, complete)
+		next, ok := s.skip(ctx, t, last, known, complete)
+		s.noteLost(name, ids, known, last, next.rowid-1, !ok, complete)
+		if end = !ok; ok {
+			found, last = append(found, next), next.rowid
+		}
 	}
 	return found
 }
@@ -245,28 +247,29 @@ func (s *salvage) indexed(ctx context.Context, name string) (ids map[int64]strin
 	return ids, rows.Err() == nil
 }
 
-// skip finds the row number before the next readable row after last.
-func (s *salvage) skip(ctx context.Context, t *table, last int64, known []int64, complete bool) (before int64, end bool) {
+// skip finds the next readable row after last.
+func (s *salvage) skip(ctx context.Context, t *table, last int64, known []int64, complete bool) (next spot, ok bool) {
 	readable := func(rowid int64) bool {
-		_, err := scanPlace(t, s.d.db.QueryRowContext(ctx, placeQuery(t)+" WHERE rowid = ?", rowid))
+		p, err := scanPlace(t, s.d.db.QueryRowContext(ctx, placeQuery(t)+" WHERE rowid = ?", rowid))
+		next = p
 		return err == nil
 	}
 	i, _ := slices.BinarySearch(known, last+1)
 	for _, rowid := range known[i:] {
 		if readable(rowid) {
-			return rowid - 1, false
+			return next, true
 		}
 	}
 	if complete {
-		return last, true
+		return spot{}, false
 	}
 	start := max(last, 0)
 	for n := range int64(maxProbes) {
 		if readable(start + n + 1) {
-			return start + n, false
+			return next, true
 		}
 	}
-	return last, true
+	return spot{}, false
 }
 
 // noteLost names the rows between two readable stretches.

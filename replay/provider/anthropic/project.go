@@ -190,9 +190,18 @@ func (w *writer) unit(u *provider.Unit) {
 func (w *writer) model(u *provider.Unit) {
 	var blocks []any
 	w.loopThinks = false
+	// A message must not end in thinking.
+	last := -1
+	for i := range u.Blocks {
+		if u.Blocks[i].Type != schema.BlockReasoning {
+			last = i
+		}
+	}
 	for i := range u.Blocks {
 		b := &u.Blocks[i]
 		switch {
+		case b.Sealed != nil && i > last:
+			w.losses.Add(provider.LossStaleSeal, u.Seq)
 		case b.Sealed != nil:
 			if b.Type == schema.BlockReasoning && len(blocks) == 0 {
 				w.loopThinks = true

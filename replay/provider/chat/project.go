@@ -45,7 +45,7 @@ type message struct {
 	Content    any            `json:"content"`
 	ToolCalls  []toolCall     `json:"tool_calls,omitzero"`
 	ToolCallID string         `json:"tool_call_id,omitzero"`
-	Reasoning  jsontext.Value `json:",inline"` // the fields that reasoning came in
+	Reasoning  jsontext.Value `json:",embed"` // the fields that reasoning came in
 }
 
 type toolCall struct {
