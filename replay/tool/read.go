@@ -30,15 +30,11 @@ func (Read) Definition() schema.ToolDefinition {
 
 // Run implements [Tool].
 func (Read) Run(_ context.Context, call Call) (Result, error) {
-	var args struct {
-		Path   string `json:"path"`
-		Offset int64  `json:"offset"`
-		Limit  int64  `json:"limit"`
-	}
-	if problem := arguments(call, &args); problem != "" {
+	in, problem := arguments(call)
+	if problem != "" {
 		return errorResult(problem), nil
 	}
-	return readFile(call, args.Path, args.Offset, args.Limit), nil
+	return readFile(call, in.file(), number(in.Offset), number(in.Limit)), nil
 }
 
 func readFile(call Call, path string, offset, limit int64) Result {
@@ -153,3 +149,6 @@ func fileError(path string, err error) Result {
 	}
 	return errorResult(fmt.Sprintf("%s: %v", path, err))
 }
+
+// slash spells a path as package io/fs wants it.
+func slash(name string) string { return filepath.ToSlash(name) }

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/ownlog/ownlog/schema"
 )
@@ -25,19 +28,36 @@ func (Shell) Definition() schema.ToolDefinition {
 
 // Run implements [Tool].
 func (Shell) Run(ctx context.Context, call Call) (Result, error) {
-	var args struct {
-		Command   string `json:"command"`
-		TimeoutMS int64  `json:"timeout_ms"`
-	}
-	if problem := arguments(call, &args); problem != "" {
+	in, problem := arguments(call)
+	if problem != "" {
 		return errorResult(problem), nil
 	}
-	return runCommand(ctx, call, shellCommand(args.Command), time.Duration(args.TimeoutMS)*time.Millisecond), nil
+	argv := shellCommand(in.Cmd)
+	var line string
+	var words []string
+	switch in.Command.Kind() {
+	case '"':
+		if json.Unmarshal(in.Command, &line) == nil {
+			argv = shellCommand(line)
+		}
+	case '[':
+		if json.Unmarshal(in.Command, &words) == nil {
+			argv = words
+		}
+	}
+	dir := ""
+	if in.Workdir != "" && call.Workspace != nil {
+		if dir, problem = inside(call.Workspace, in.Workdir); problem != "" {
+			return errorResult(problem), nil
+		}
+	}
+	limit := time.Duration(max(number(in.Timeout), number(in.TimeoutMS))) * time.Millisecond
+	return runCommand(ctx, call, argv, dir, limit), nil
 }
 
-// runCommand runs a command line in the working directory, with the call's limits
-// and at most limit, if that is positive.
-func runCommand(ctx context.Context, call Call, argv []string, limit time.Duration) Result {
+// runCommand runs a command in dir of the working directory, with the call's
+// limits and for at most limit, if that is positive.
+func runCommand(ctx context.Context, call Call, argv []string, dir string, limit time.Duration) Result {
 	if call.Workspace == nil {
 		return errorResult("There is no working directory to run commands in.")
 	}
@@ -51,7 +71,7 @@ func runCommand(ctx context.Context, call Call, argv []string, limit time.Durati
 	under, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	cmd := exec.CommandContext(under, argv[0], argv[1:]...)
-	cmd.Dir = call.Workspace.Dir()
+	cmd.Dir = filepath.Join(call.Workspace.Dir(), dir)
 	out := &tailBuffer{limit: 2 * call.Limits.output()}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
