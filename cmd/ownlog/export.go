@@ -21,7 +21,7 @@ func (s *session) exportVerb() *cli.Command {
 		ArgsUsage: "LOG...",
 		Description: "To the vendor it came from, a session is given back byte for byte. To another, it is written anew, and the\n" +
 			"fidelity report on standard error says what was carried, changed and lost.",
-		Flags: ([]cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "claude-code, codex, opencode, opencode-db, jsonl or parquet (default: the vendor it came from)"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "folder to write to (default: one file to standard output)"},
 			&cli.BoolFlag{Name: "force", Usage: "write over files that are there"},
@@ -31,7 +31,7 @@ func (s *session) exportVerb() *cli.Command {
 			&cli.BoolFlag{Name: "remap", Usage: "with --cwd: replace the old working folder in tool arguments, too"},
 			&cli.BoolFlag{Name: "paginated", Usage: "codex: write the paginated form, which shows tool calls"},
 			&cli.StringFlag{Name: "only", Usage: "transcript: leave out subagents and side files"},
-		}),
+		}, parquetFlags()...),
 		Action: s.runExport,
 	}
 }
@@ -46,7 +46,7 @@ func (s *session) runExport(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if c.String("to") == targetParquet {
-		return nil
+		return s.exportParquet(c, store, refs)
 	}
 	var out convert.Output = &convert.WriterOutput{W: s.Out}
 	folder := &convert.FolderOutput{Dir: c.String("out"), Overwrite: c.Bool("force")}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/format"
 )
 
 // importVerb finds sessions and mirrors them into the store.
@@ -64,6 +66,16 @@ func (s *session) runImport(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if !opts.DryRun {
+		for log := range view.grown {
+			if _, err := store.Seal(c.Context, log); err != nil {
+				return fmt.Errorf("seal log %s: %w", log, err)
+			}
+		}
+		if err := verifyLogs(c.Context, store, slices.SortedFunc(maps.Keys(view.grown), compareLogs)); err != nil {
+			return err
+		}
+	}
 	if err := view.finish(summary); err != nil {
 		return err
 	}
@@ -106,3 +118,5 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, fmt.Errorf("--since %s: want a date (2026-01-31), a time (RFC 3339) or an age (48h)", s)
 }
+
+func compareLogs(a, b format.LogID) int { return slices.Compare(a[:], b[:]) }

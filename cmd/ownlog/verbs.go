@@ -11,11 +11,13 @@ func (s *session) verbs() []*cli.Command {
 		s.showVerb(),
 		s.catVerb(),
 		s.headVerb(),
+		s.verifyVerb(),
 		s.exportVerb(),
 		s.forkVerb(),
 		s.resumeVerb(),
 		s.allowVerb(),
 		s.denyVerb(),
 		s.resultVerb(),
+		s.demoVerb(),
 	}
 }

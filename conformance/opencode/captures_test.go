@@ -1,6 +1,5 @@
-// Package opencode checks the OpenCode converter against databases, trees and
-// requests that the real tool made. They are not part of the repository: see
-// docs/opencode.md for where the tests look for them.
+//go:build conformance
+
 package opencode
 
 import (
@@ -22,20 +21,12 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// captures finds the recordings: in $OWNLOG_VENDORS, else beside the repository.
-// Without them the test is skipped, unless $OWNLOG_CONFORMANCE says that it counts.
+// captures is the folder of recordings.
 func captures(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("OWNLOG_VENDORS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "vendors")
-	}
-	dir = filepath.Join(dir, "opencode", "captures")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("OWNLOG_CONFORMANCE") != "" {
-			t.Fatalf("no recordings: %v", err)
-		}
-		t.Skipf("no recordings: %v", err)
+	dir := filepath.Join(os.Getenv("OWNLOG_VENDORS"), "opencode", "captures")
+	if st, err := os.Stat(dir); os.Getenv("OWNLOG_VENDORS") == "" || err != nil || !st.IsDir() {
+		t.Fatalf("OWNLOG_VENDORS=%q: want a folder that holds opencode/captures; see the package's documentation", os.Getenv("OWNLOG_VENDORS"))
 	}
 	return dir
 }

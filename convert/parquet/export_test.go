@@ -354,11 +354,19 @@ func TestKilledExport(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(300+i*37) * time.Millisecond)
+		for started := time.Now(); time.Since(started) < 20*time.Second; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(out, ".lock")); err == nil {
+				break
+			}
+		}
+		time.Sleep(time.Duration(i*i*3) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
+		if err := os.Remove(filepath.Join(out, ".lock")); err != nil {
+			t.Fatal(err)
+		}
 		files, err := filepath.Glob(filepath.Join(out, "*", "date=*", "*.parquet"))
 		if err != nil {
 			t.Fatal(err)

@@ -82,7 +82,7 @@ func Append(ctx context.Context, store format.Store, log format.LogID, events ..
 func Grow(turn, n int64, size int) []*schema.Event {
 	var events []*schema.Event
 	for t := turn; t < turn+n; t++ {
-		text := strings.Repeat(fmt.Sprintf("turn %d ", t), size/8+1)
+		text := strings.Repeat(fmt.Sprintf("turn %d ", t), size/7+1)
 		events = append(events,
 			user(fileAt(1000+2*t), clock(t), t, schema.TextPart(text[:size])),
 			output(fileAt(1001+2*t), clock(t), t, 1, schema.ModelOutput{
@@ -152,7 +152,7 @@ func result(src *schema.Source, time string, turn, step, index int64, status sch
 func tree() []*schema.Event {
 	const model = "claude-sonnet-4-5"
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	first := user(fileAt(2), "2026-11-20T23:59:59.5Z", 1, schema.TextPart("Please look at “main.go”\nand say ünicode"), schema.TextPart(""),
+	first := user(part(fileAt(2), 1), "2026-11-20T23:59:59.5Z", 1, schema.TextPart("Please look at “main.go”\nand say ünicode"), schema.TextPart(""),
 		schema.Part{Type: schema.PartImage, Name: "shot.png", Blob: &schema.Blob{Digest: digest, Size: 1234, Media: "image/png"}})
 	first.ID, first.Parent = "rec-2", schema.Parent{Known: true}
 	answer := output(fileAt(4), "2026-11-21T00:00:02Z", 1, 1, schema.ModelOutput{
@@ -168,7 +168,7 @@ func tree() []*schema.Event {
 	cached.CacheWrite1h, cached.Reasoning = 4, schema.Int(0)
 	return []*schema.Event{
 		event(fileAt(1), "", 0, 0, schema.ActorExecutor, &schema.VendorRecord{Kind: "mode"}),
-		event(part(fileAt(2), 1), "2026-11-20T23:59:59.25Z", 0, 0, schema.ActorExecutor, &schema.SessionOpened{
+		event(fileAt(2), "2026-11-20T23:59:59.25Z", 0, 0, schema.ActorExecutor, &schema.SessionOpened{
 			VendorSession: "sess-tree", CWD: "/home/dev/shop", VendorVersion: "2.1.330", Git: &schema.Git{Branch: "main", Commit: "c0ffee", Repository: "git@example.org:team/shop.git"},
 		}),
 		first,
