@@ -169,7 +169,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		var got Hash
 		if r.sum.Sum(got[:0]); got != r.digest {
-			err = &CorruptError{Path: r.path, Offset: -1, Seq: -1, Reason: "digest of the blob", Want: r.digest.String(), Got: got.String()}
+			err = &CorruptError{Path: r.path, Offset: -1, Seq: -1, Rule: ruleBlob, Reason: "digest of the blob", Want: r.digest.String(), Got: got.String()}
 		}
 	}
 	r.end = err

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // header is the first line of a segment.
@@ -35,6 +33,9 @@ const (
 	requiresMember = `,"requires":[`
 	version        = 1
 )
+
+// errRequires: the header requires what this version does not know.
+var errRequires = fmt.Errorf("%w: the segment requires", ErrUnsupported)
 
 // appendHeader appends the line of a header, LF included.
 func appendHeader(dst []byte, h *header) []byte {
@@ -94,32 +95,33 @@ func appendHashes(dst []byte, hashes []Hash) []byte {
 func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 	var h header
 	if len(b) >= maxHeader {
-		return h, &fault{"header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
+		return h, &fault{ruleHeader, "header too long", fmt.Sprintf("at most %d bytes", maxHeader), strconv.Itoa(len(b) + 1)}, nil
 	}
 	p, ok := skip(b, 0, ownlogMember)
 	var major int64
 	if ok {
 		if major, p, ok = number(b, p); ok {
+			if _, more := skip(b, p, ","); more && major != version {
+				// Whatever follows may have another shape.
+				return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
+			}
 			p, ok = skip(b, p, crcMember)
 		}
 	}
 	if !ok || len(b) < p+crcDigits {
-		return h, &fault{"not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
+		return h, &fault{ruleHeader, "not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the header"
+		f.rule, f.reason = ruleHeader, "checksum of the header"
 		return h, f, nil
-	}
-	if major != version {
-		return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
 	}
 	s := headerScanner{b: b, p: p + crcDigits}
 	s.header(&h)
 	if s.want != "" {
-		return h, &fault{"header", s.want, printable(b[min(s.p, len(b)):])}, nil
+		return h, &fault{ruleHeader, "header", s.want, printable(b[min(s.p, len(b)):])}, nil
 	}
 	if len(h.requires) > 0 {
-		return h, nil, fmt.Errorf("%w: the segment requires %q", ErrUnsupported, h.requires)
+		return h, nil, fmt.Errorf("%w: %q", errRequires, h.requires)
 	}
 	return h, nil, nil
 }
@@ -270,7 +272,7 @@ func (s *headerScanner) more(h *header) {
 	}
 	// The header must end with the line: nothing may stand between the braces.
 	end, _ := scanObject(append([]byte{'{'}, rest...))
-	if end == len(rest) && jsontext.Value(s.b).IsValid() && checkCompact(s.b) == nil {
+	if end == len(rest) && checkJSON(s.b, jsonRules{depth: MaxDepth, ijson: true}) == nil {
 		h.more = bytes.Clone(rest[:len(rest)-2])
 		s.want = ""
 	}

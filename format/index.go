@@ -99,10 +99,10 @@ func parseIndex(b []byte, sum uint32) (*index, *fault) {
 	var x index
 	p := len(b) - crcDigits - len(`"}`)
 	if p < 0 {
-		return nil, &fault{"index", "a JSON object", printable(b)}
+		return nil, &fault{ruleIndex, "index", "a JSON object", printable(b)}
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the index"
+		f.rule, f.reason = ruleIndex, "checksum of the index"
 		return nil, f
 	}
 	s := headerScanner{b: b}
@@ -128,7 +128,7 @@ func parseIndex(b []byte, sum uint32) (*index, *fault) {
 	s.p += crcDigits
 	s.skip(`"}`)
 	if s.want != "" {
-		return nil, &fault{"index", s.want, printable(b[min(s.p, len(b)):])}
+		return nil, &fault{ruleIndex, "index", s.want, printable(b[min(s.p, len(b)):])}
 	}
 	return &x, nil
 }

@@ -36,13 +36,6 @@ type line struct {
 	hash Hash
 }
 
-// fault says what is wrong with stored bytes; where is the caller's to know.
-type fault struct{ reason, want, got string }
-
-func (f *fault) at(path string, offset, lineNo, seq int64) *CorruptError {
-	return &CorruptError{Path: path, Offset: offset, Line: lineNo, Seq: seq, Reason: f.reason, Want: f.want, Got: f.got}
-}
-
 // logSum is the CRC-32 (IEEE) of a log id's 36 characters, with which every
 // line's checksum begins.
 func logSum(id LogID) uint32 { return crc32.ChecksumIEEE([]byte(id.String())) }
@@ -68,7 +61,7 @@ func checkSum(sum uint32, b []byte, p int) *fault {
 	sum = lineSum(sum, b, p)
 	want := [4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}
 	if _, err := hex.Decode(got[:], b[p:p+crcDigits]); err != nil || got != want || hasUpper(b[p:p+crcDigits]) {
-		return &fault{"checksum of the line", hex.EncodeToString(want[:]), printable(b[p : p+crcDigits])}
+		return &fault{ruleLineCRC, "checksum of the line", hex.EncodeToString(want[:]), printable(b[p : p+crcDigits])}
 	}
 	return nil
 }
@@ -162,7 +155,7 @@ func appendLineStart(dst []byte, seq, ack int64) []byte {
 // the append functions write and any entry that is one object by [scanObject].
 func parseLine(b []byte, sum uint32) (line, *fault) {
 	if len(b) >= maxLine {
-		return line{}, &fault{"line too long", fmt.Sprintf("at most %d bytes", maxLine), strconv.Itoa(len(b) + 1)}
+		return line{}, &fault{ruleLineSize, "line too long", fmt.Sprintf("at most %d bytes", maxLine), strconv.Itoa(len(b) + 1)}
 	}
 	if bytes.HasPrefix(b, []byte(sizeMember)) {
 		return parseSeal(b, sum)
@@ -180,31 +173,31 @@ func parseLine(b []byte, sum uint32) (line, *fault) {
 		}
 	}
 	if !ok || len(b) < p+crcDigits {
-		return line{}, &fault{"not a line of a segment", `{"seq":N,"ack":A,"crc":"`, printable(b)}
+		return line{}, &fault{ruleLineShape, "not a line of a segment", `{"seq":N,"ack":A,"crc":"`, printable(b)}
 	}
 	if f := checkSum(sum, b, p); f != nil {
 		return line{}, f
 	}
 	if q, ok := skip(b, p+crcDigits, entryMember); ok {
 		if b[len(b)-1] != '}' || q >= len(b)-1 {
-			return line{}, &fault{"entry of the line", "one object and the closing brace", printable(b[q:])}
+			return line{}, &fault{ruleLineShape, "entry of the line", "one object and the closing brace", printable(b[q:])}
 		}
 		l.kind, l.entry, l.framed = lineEntry, b[q:len(b)-1], b[q-1:len(b)-1]
 		if end, depth := scanObject(l.entry); end != len(l.entry) || depth > MaxDepth {
-			return line{}, &fault{"entry of the line is not one object", fmt.Sprintf("its end at byte %d, nesting at most %d", len(l.entry), MaxDepth), fmt.Sprintf("byte %d, nesting %d", end, depth)}
+			return line{}, &fault{ruleLineSplit, "entry of the line is not one object", fmt.Sprintf("its end at byte %d, nesting at most %d", len(l.entry), MaxDepth), fmt.Sprintf("byte %d, nesting %d", end, depth)}
 		}
 		if len(l.entry) > MaxEntry {
-			return line{}, &fault{"entry too long", fmt.Sprintf("at most %d bytes", MaxEntry), strconv.Itoa(len(l.entry))}
+			return line{}, &fault{ruleLineSize, "entry too long", fmt.Sprintf("at most %d bytes", MaxEntry), strconv.Itoa(len(l.entry))}
 		}
 		return l, nil
 	}
 	q, ok := skip(b, p+crcDigits, holeMember)
 	if !ok {
-		return line{}, &fault{"line is neither an entry nor a hole", `"entry": or "redacted":`, printable(b[p+crcDigits:])}
+		return line{}, &fault{ruleLineShape, "line is neither an entry nor a hole", `"entry": or "redacted":`, printable(b[p+crcDigits:])}
 	}
 	l.kind = lineHole
 	if l.hash, ok = hashTail(b, q); !ok {
-		return line{}, &fault{"leaf of the hole", "64 hexadecimal digits", printable(b[q:])}
+		return line{}, &fault{ruleLineShape, "leaf of the hole", "64 hexadecimal digits", printable(b[q:])}
 	}
 	return l, nil
 }
@@ -217,7 +210,7 @@ func parseSeal(b []byte, sum uint32) (line, *fault) {
 		p, ok = skip(b, p, crcMember)
 	}
 	if !ok || len(b) < p+crcDigits {
-		return line{}, &fault{"not a seal", `{"size":N,"crc":"`, printable(b)}
+		return line{}, &fault{ruleLineShape, "not a seal", `{"size":N,"crc":"`, printable(b)}
 	}
 	if f := checkSum(sum, b, p); f != nil {
 		return line{}, f
@@ -227,7 +220,7 @@ func parseSeal(b []byte, sum uint32) (line, *fault) {
 		l.hash, ok = hashTail(b, q)
 	}
 	if !ok {
-		return line{}, &fault{"root of the seal", "64 hexadecimal digits", printable(b[min(q, len(b)):])}
+		return line{}, &fault{ruleLineShape, "root of the seal", "64 hexadecimal digits", printable(b[min(q, len(b)):])}
 	}
 	return l, nil
 }

@@ -31,7 +31,7 @@ func openSealed(f io.ReaderAt, size int64, path string, log LogID, first int64) 
 		}
 	}
 	if s.first != first {
-		return nil, (&fault{"first entry of the sealed segment", strconv.FormatInt(first, 10), strconv.FormatInt(s.first, 10)}).at(path, 0, 1, first)
+		return nil, (&fault{ruleHeader, "first entry of the sealed segment", strconv.FormatInt(first, 10), strconv.FormatInt(s.first, 10)}).at(path, 0, 1, first)
 	}
 	return s, s.readSeal()
 }
@@ -50,7 +50,7 @@ func (s *sealedFile) readTrailer(size int64) error {
 		if from := end - n; from >= size-int64(len(tail)) {
 			return tail[from-(size-int64(len(tail))) : end-(size-int64(len(tail)))], nil
 		} else if from < 0 {
-			return nil, (&fault{"trailer", "within the file", "longer than the file"}).at(s.path, 0, 0, -1)
+			return nil, (&fault{ruleSeekTable, "trailer", "within the file", "longer than the file"}).at(s.path, 0, 0, -1)
 		}
 		b := make([]byte, n)
 		return b, readFull(s.f, b, end-n)
@@ -69,7 +69,7 @@ func (s *sealedFile) readTrailer(size int64) error {
 	}
 	end := size - n
 	if len(frames) < 3 || int64(frames[len(frames)-1].stored) > maxIndex+skippableHeader || frames[len(frames)-1].stored < skippableHeader {
-		return (&fault{"seek table", "a header, a seal and an index", strconv.Itoa(len(frames)) + " frames"}).at(s.path, end, 0, -1)
+		return (&fault{ruleSeekTable, "seek table", "a header, a seal and an index", strconv.Itoa(len(frames)) + " frames"}).at(s.path, end, 0, -1)
 	}
 	n = int64(frames[len(frames)-1].stored)
 	b, err := last(end, n)
@@ -77,7 +77,7 @@ func (s *sealedFile) readTrailer(size int64) error {
 		return err
 	}
 	if binary.LittleEndian.Uint32(b) != indexMagic || int64(binary.LittleEndian.Uint32(b[4:])) != n-skippableHeader {
-		return (&fault{"index", "a skippable frame of its size", printable(b[:skippableHeader])}).at(s.path, end-n, 0, -1)
+		return (&fault{ruleIndex, "index", "a skippable frame of its size", printable(b[:skippableHeader])}).at(s.path, end-n, 0, -1)
 	}
 	x, bad := parseIndex(b[skippableHeader:], s.sum)
 	if bad == nil {
@@ -94,26 +94,26 @@ func (s *sealedFile) readTrailer(size int64) error {
 // stands, so that no length in it can lead outside the file or over a limit.
 func (x *index) addsUp(frames []frameSize, at int64) *fault {
 	if len(x.blocks) != len(frames)-1 {
-		return &fault{"number of blocks in the index", strconv.Itoa(len(frames) - 1), strconv.Itoa(len(x.blocks))}
+		return &fault{ruleIndex, "number of blocks in the index", strconv.Itoa(len(frames) - 1), strconv.Itoa(len(x.blocks))}
 	}
 	off, seq := int64(0), x.first
 	for i := range x.blocks {
 		b := &x.blocks[i]
 		switch {
 		case b.off != off || b.first != seq:
-			return &fault{"block " + strconv.Itoa(i) + " of the index", fmt.Sprintf("byte %d, entry %d", off, seq), fmt.Sprintf("byte %d, entry %d", b.off, b.first)}
+			return &fault{ruleIndex, "block " + strconv.Itoa(i) + " of the index", fmt.Sprintf("byte %d, entry %d", off, seq), fmt.Sprintf("byte %d, entry %d", b.off, b.first)}
 		case b.raw > maxFrame || b.stored > maxStored:
-			return &fault{"block " + strconv.Itoa(i) + " of the index", "lengths within the limits", fmt.Sprintf("%d and %d bytes", b.stored, b.raw)}
+			return &fault{ruleIndex, "block " + strconv.Itoa(i) + " of the index", "lengths within the limits", fmt.Sprintf("%d and %d bytes", b.stored, b.raw)}
 		case b.stored != int64(frames[i].stored) || b.raw != int64(frames[i].content):
-			return &fault{"block " + strconv.Itoa(i) + " of the index", fmt.Sprintf("%d and %d bytes, as in the seek table", frames[i].stored, frames[i].content), fmt.Sprintf("%d and %d", b.stored, b.raw)}
+			return &fault{ruleIndex, "block " + strconv.Itoa(i) + " of the index", fmt.Sprintf("%d and %d bytes, as in the seek table", frames[i].stored, frames[i].content), fmt.Sprintf("%d and %d", b.stored, b.raw)}
 		case b.count > b.raw:
-			return &fault{"block " + strconv.Itoa(i) + " of the index", "fewer entries than bytes", strconv.FormatInt(b.count, 10)}
+			return &fault{ruleIndex, "block " + strconv.Itoa(i) + " of the index", "fewer entries than bytes", strconv.FormatInt(b.count, 10)}
 		}
 		off += b.stored
 		seq += b.count
 	}
 	if off != at || seq != x.size || frames[len(frames)-1].content != 0 {
-		return &fault{"index", fmt.Sprintf("frames up to byte %d, entries up to %d", at, x.size), fmt.Sprintf("byte %d, entry %d", off, seq)}
+		return &fault{ruleIndex, "index", fmt.Sprintf("frames up to byte %d, entries up to %d", at, x.size), fmt.Sprintf("byte %d, entry %d", off, seq)}
 	}
 	return nil
 }
@@ -207,15 +207,15 @@ func (s *sealedFile) readSeal() error {
 	l, off, err := r.next()
 	if err != nil {
 		if err == io.EOF {
-			err = (&fault{"seal", "a line", "nothing"}).at(s.path, off, 0, s.size)
+			err = (&fault{ruleSeal, "seal", "a line", "nothing"}).at(s.path, off, 0, s.size)
 		}
 		return err
 	}
 	if l.kind != lineSeal || len(r.data) > 0 {
-		return (&fault{"last frame", "the seal alone", "something else"}).at(s.path, off, 0, s.size)
+		return (&fault{ruleSeal, "last frame", "the seal alone", "something else"}).at(s.path, off, 0, s.size)
 	}
 	if l.hash != s.root {
-		return (&fault{"root in the index", l.hash.String(), s.root.String()}).at(s.path, b.off+b.stored, 0, s.size)
+		return (&fault{ruleIndex, "root in the index", l.hash.String(), s.root.String()}).at(s.path, b.off+b.stored, 0, s.size)
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func (s *sealedFile) decode(buf []byte, b *indexBlock) ([]byte, error) {
 // decodeWith is decode with a buffer for the stored bytes, which it returns.
 func (s *sealedFile) decodeWith(buf, packed []byte, b *indexBlock) (out, stored []byte, err error) {
 	if b.stored > maxStored || b.raw > maxFrame {
-		return nil, packed, (&fault{"frame too long", fmt.Sprintf("at most %d bytes", maxStored), strconv.FormatInt(b.stored, 10)}).at(s.path, b.off, 0, b.first)
+		return nil, packed, (&fault{ruleFrameSize, "frame too long", fmt.Sprintf("at most %d bytes", maxStored), strconv.FormatInt(b.stored, 10)}).at(s.path, b.off, 0, b.first)
 	}
 	if int64(cap(packed)) < b.stored {
 		packed = make([]byte, b.stored)
@@ -246,13 +246,13 @@ func (s *sealedFile) decodeWith(buf, packed []byte, b *indexBlock) (out, stored 
 	packed = packed[:b.stored]
 	if err := readFull(s.f, packed, b.off); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, packed, (&fault{"frame", strconv.FormatInt(b.stored, 10) + " bytes", "end of the file"}).at(s.path, b.off, 0, b.first)
+			return nil, packed, (&fault{ruleFrame, "frame", strconv.FormatInt(b.stored, 10) + " bytes", "end of the file"}).at(s.path, b.off, 0, b.first)
 		}
 		return nil, packed, err
 	}
 	out, bad := decodeFrame(buf, packed)
 	if bad == nil && int64(len(out)) != b.raw {
-		bad = &fault{"content of the frame", strconv.FormatInt(b.raw, 10) + " bytes, as in the index", strconv.Itoa(len(out))}
+		bad = &fault{ruleFrameSize, "content of the frame", strconv.FormatInt(b.raw, 10) + " bytes, as in the index", strconv.Itoa(len(out))}
 	}
 	if bad != nil {
 		return nil, packed, bad.at(s.path, b.off, 0, b.first)

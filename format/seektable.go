@@ -43,15 +43,15 @@ func appendSeekTable(dst []byte, frames []frameSize) []byte {
 // whole seek table.
 func parseSeekFooter(b []byte) (size int64, f *fault) {
 	if len(b) < seekFooterSize || binary.LittleEndian.Uint32(b[len(b)-4:]) != seekFooter {
-		return 0, &fault{"seek table", "its magic number at the end of the file", printable(b[max(0, len(b)-4):])}
+		return 0, &fault{ruleSeekTable, "seek table", "its magic number at the end of the file", printable(b[max(0, len(b)-4):])}
 	}
 	b = b[len(b)-seekFooterSize:]
 	n := binary.LittleEndian.Uint32(b)
 	if n > maxFrames {
-		return 0, &fault{"seek table", fmt.Sprintf("at most %d frames", maxFrames), strconv.FormatUint(uint64(n), 10)}
+		return 0, &fault{ruleSeekTable, "seek table", fmt.Sprintf("at most %d frames", maxFrames), strconv.FormatUint(uint64(n), 10)}
 	}
 	if b[4] != 0 {
-		return 0, &fault{"seek table", "descriptor 0", strconv.Itoa(int(b[4]))}
+		return 0, &fault{ruleSeekTable, "seek table", "descriptor 0", strconv.Itoa(int(b[4]))}
 	}
 	return skippableHeader + int64(n)*seekEntry + seekFooterSize, nil
 }
@@ -63,7 +63,7 @@ func parseSeekTable(b []byte) ([]frameSize, *fault) {
 		return nil, f
 	}
 	if int64(len(b)) != size || binary.LittleEndian.Uint32(b) != seekTableMagic || int64(binary.LittleEndian.Uint32(b[4:])) != size-skippableHeader {
-		return nil, &fault{"seek table", "a skippable frame of its size", printable(b[:min(len(b), skippableHeader)])}
+		return nil, &fault{ruleSeekTable, "seek table", "a skippable frame of its size", printable(b[:min(len(b), skippableHeader)])}
 	}
 	b = b[skippableHeader : len(b)-seekFooterSize]
 	frames := make([]frameSize, 0, len(b)/seekEntry)

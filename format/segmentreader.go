@@ -17,9 +17,13 @@ type blockSource interface {
 	next() (data []byte, off int64, err error)
 }
 
-// textBlockSize is how much of a text segment is read at once. It is no limit:
-// the buffer grows up to a longest line.
-const textBlockSize = 256 << 10
+// firstBlockSize is how much of a text segment is read first, textBlockSize how
+// much is read at once of a long one. They are no limit: the buffer grows up to
+// a longest line.
+const (
+	firstBlockSize = 16 << 10
+	textBlockSize  = 256 << 10
+)
 
 // textBlocks reads a file of plain text.
 type textBlocks struct {
@@ -36,8 +40,11 @@ func (t *textBlocks) next() ([]byte, int64, error) {
 	t.buf = t.buf[:copy(t.buf, t.buf[t.used:])]
 	t.off += int64(t.used)
 	t.used = 0
-	if t.buf == nil {
-		t.buf = make([]byte, 0, textBlockSize)
+	switch c := cap(t.buf); {
+	case c == 0:
+		t.buf = make([]byte, 0, firstBlockSize)
+	case c < textBlockSize && !t.end:
+		t.buf = append(make([]byte, 0, 4*c), t.buf...)
 	}
 	searched := 0
 	for {
@@ -96,7 +103,10 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 	r.sum = logSum(log)
 	raw, off, err := r.nextLine()
 	if err == io.EOF {
-		return h, nil, (&fault{"empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
+		return h, nil, (&fault{ruleHeader, "empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
+	}
+	if c := (*CorruptError)(nil); errors.As(err, &c) && c.Rule == ruleLineShape {
+		c.Rule = ruleHeader // a header is durable before its file has a name: never torn
 	}
 	if err != nil {
 		return h, nil, err
@@ -107,9 +117,9 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 		return h, nil, fmt.Errorf("%s: %w", r.path, err)
 	case f != nil:
 	case h.log != log:
-		f = &fault{"header of another log", log.String(), h.log.String()}
+		f = &fault{ruleHeader, "header of another log", log.String(), h.log.String()}
 	case h.first != first:
-		f = &fault{"first entry of the header", strconv.FormatInt(first, 10), strconv.FormatInt(h.first, 10)}
+		f = &fault{ruleHeader, "first entry of the header", strconv.FormatInt(first, 10), strconv.FormatInt(h.first, 10)}
 	}
 	if f != nil {
 		return h, nil, f.at(r.path, off, r.line, first)
@@ -149,19 +159,19 @@ func (r *segmentReader) parse(raw []byte, off int64) (line, error) {
 func (r *segmentReader) inOrder(l line) *fault {
 	switch {
 	case r.seal != nil:
-		return &fault{"line after the seal", "the end of the segment", "a line"}
+		return &fault{ruleAfterSeal, "line after the seal", "the end of the segment", "a line"}
 	case l.seq != r.seq && l.kind == lineSeal:
-		return &fault{"size of the seal", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
+		return &fault{ruleSeal, "size of the seal", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
 	case l.seq != r.seq:
-		return &fault{"sequence number", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
+		return &fault{ruleLineSeq, "sequence number", strconv.FormatInt(r.seq, 10), strconv.FormatInt(l.seq, 10)}
 	case l.kind == lineSeal:
 		return nil
 	case l.ack > l.seq:
-		return &fault{"ack behind its own line", "at most " + strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack behind its own line", "at most " + strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
 	case r.ack == noAck && l.ack != l.seq:
-		return &fault{"ack of the segment's first line", strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack of the segment's first line", strconv.FormatInt(l.seq, 10), strconv.FormatInt(l.ack, 10)}
 	case r.ack >= 0 && l.ack != r.ack && l.ack != l.seq:
-		return &fault{"ack is neither that of the batch nor the line's own number", strconv.FormatInt(r.ack, 10), strconv.FormatInt(l.ack, 10)}
+		return &fault{ruleLineAck, "ack is neither that of the batch nor the line's own number", strconv.FormatInt(r.ack, 10), strconv.FormatInt(l.ack, 10)}
 	}
 	return nil
 }
@@ -179,7 +189,7 @@ func (r *segmentReader) nextLine() ([]byte, int64, error) {
 	r.line++
 	n := bytes.IndexByte(r.data, '\n')
 	if n < 0 {
-		f := &fault{"line without end", "LF", strconv.Itoa(len(r.data)) + " bytes without one"}
+		f := &fault{ruleLineShape, "line without end", "LF", strconv.Itoa(len(r.data)) + " bytes without one"}
 		return nil, off, f.at(r.path, off, r.line, r.seq)
 	}
 	raw := r.data[:n]

@@ -145,6 +145,7 @@ type CorruptError struct {
 	Offset int64  // byte offset in the (decompressed) file, -1 if unknown
 	Line   int64  // 1-based line, 0 if unknown
 	Seq    int64  // entry, -1 if unknown
+	Rule   string // which rule of spec/ is broken: a stable name
 	Reason string // what is wrong
 	Want   string // expected, may be empty
 	Got    string // actual, may be empty

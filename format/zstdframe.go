@@ -35,17 +35,17 @@ type frameHeader struct {
 // with content size and checksum, without dictionary, within the limits.
 func parseFrameHeader(b []byte) (frameHeader, *fault) {
 	if len(b) < 5 || binary.LittleEndian.Uint32(b) != zstdMagic {
-		return frameHeader{}, &fault{"frame", "28b52ffd, the magic number of zstd", fmt.Sprintf("%x", b[:min(4, len(b))])}
+		return frameHeader{}, &fault{ruleFrame, "frame", "28b52ffd, the magic number of zstd", fmt.Sprintf("%x", b[:min(4, len(b))])}
 	}
 	descriptor := b[4]
 	single := descriptor&0x20 != 0
 	switch {
 	case descriptor&0x08 != 0:
-		return frameHeader{}, &fault{"frame header", "reserved bit 0", "1"}
+		return frameHeader{}, &fault{ruleFrame, "frame header", "reserved bit 0", "1"}
 	case descriptor&0x04 == 0:
-		return frameHeader{}, &fault{"frame header", "a content checksum", "none"}
+		return frameHeader{}, &fault{ruleFrame, "frame header", "a content checksum", "none"}
 	case descriptor&0x03 != 0:
-		return frameHeader{}, &fault{"frame header", "no dictionary", "one"}
+		return frameHeader{}, &fault{ruleFrame, "frame header", "no dictionary", "one"}
 	}
 	width := []int{0, 2, 4, 8}[descriptor>>6]
 	if single && width == 0 {
@@ -53,19 +53,19 @@ func parseFrameHeader(b []byte) (frameHeader, *fault) {
 	}
 	h := frameHeader{size: 5}
 	if width == 0 {
-		return h, &fault{"frame header", "a content size", "none"}
+		return h, &fault{ruleFrame, "frame header", "a content size", "none"}
 	}
 	if !single {
 		h.size++
 	}
 	h.size += width
 	if len(b) < h.size {
-		return h, &fault{"frame header", strconv.Itoa(h.size) + " bytes", strconv.Itoa(len(b))}
+		return h, &fault{ruleFrame, "frame header", strconv.Itoa(h.size) + " bytes", strconv.Itoa(len(b))}
 	}
 	if !single {
 		base := int64(1) << (10 + b[5]>>3)
 		if window := base + base/8*int64(b[5]&7); window > maxWindow {
-			return h, &fault{"window of the frame", fmt.Sprintf("at most %d bytes", maxWindow), strconv.FormatInt(window, 10)}
+			return h, &fault{ruleFrameWindow, "window of the frame", fmt.Sprintf("at most %d bytes", maxWindow), strconv.FormatInt(window, 10)}
 		}
 	}
 	var content uint64
@@ -76,7 +76,7 @@ func parseFrameHeader(b []byte) (frameHeader, *fault) {
 		content += 256
 	}
 	if content > maxFrame {
-		return h, &fault{"content of the frame", fmt.Sprintf("at most %d bytes", maxFrame), strconv.FormatUint(content, 10)}
+		return h, &fault{ruleFrameSize, "content of the frame", fmt.Sprintf("at most %d bytes", maxFrame), strconv.FormatUint(content, 10)}
 	}
 	h.content = int64(content)
 	return h, nil
@@ -96,7 +96,7 @@ func scanFrame(f io.ReaderAt, off int64) (frame frameHeader, stored int64, err e
 	p := off + int64(frame.size)
 	for last := false; !last; {
 		if p-off > maxStored {
-			return frame, 0, (&fault{"frame too long", fmt.Sprintf("at most %d bytes", maxStored), "more"}).at("", off, 0, -1)
+			return frame, 0, (&fault{ruleFrame, "frame too long", fmt.Sprintf("at most %d bytes", maxStored), "more"}).at("", off, 0, -1)
 		}
 		var b [3]byte
 		if err := readFull(f, b[:], p); err != nil {
@@ -109,7 +109,7 @@ func scanFrame(f io.ReaderAt, off int64) (frame frameHeader, stored int64, err e
 		case 1:
 			size = 1
 		case 3:
-			return frame, 0, (&fault{"block of the frame", "type 0 to 2", "3"}).at("", off, 0, -1)
+			return frame, 0, (&fault{ruleFrame, "block of the frame", "type 0 to 2", "3"}).at("", off, 0, -1)
 		}
 		p += 3 + size
 	}
@@ -122,7 +122,7 @@ func scanFrame(f io.ReaderAt, off int64) (frame frameHeader, stored int64, err e
 
 func cutFrame(err error, off int64) error {
 	if err == io.ErrUnexpectedEOF {
-		return (&fault{"frame", "its end", "end of the file"}).at("", off, 0, -1)
+		return (&fault{ruleFrame, "frame", "its end", "end of the file"}).at("", off, 0, -1)
 	}
 	return err
 }
@@ -149,10 +149,10 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 	}
 	out, err := decoder().DecodeAll(frame, buf[:0:h.content])
 	if err != nil {
-		return nil, &fault{"frame does not decode: " + err.Error(), "", ""}
+		return nil, &fault{ruleFrameDecode, "frame does not decode: " + err.Error(), "", ""}
 	}
 	if int64(len(out)) != h.content {
-		return nil, &fault{"content of the frame", strconv.FormatInt(h.content, 10) + " bytes", strconv.Itoa(len(out))}
+		return nil, &fault{ruleFrameSize, "content of the frame", strconv.FormatInt(h.content, 10) + " bytes", strconv.Itoa(len(out))}
 	}
 	return out, nil
 }

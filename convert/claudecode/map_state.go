@@ -103,6 +103,8 @@ func (w *writer) mapSystem() {
 		w.mapAPIError()
 	case "turn_duration":
 		w.mapTurnDuration()
+	case "local_command":
+		w.mapLocalCommand()
 	default:
 		w.vendorRecord("system/"+subtype, knownSubtype(subtype))
 	}
@@ -117,6 +119,7 @@ func (w *writer) mapCompaction() {
 		}
 		return nil
 	}
+	var segment string
 	m := object(r.object(fCompactMetadata, "compactMetadata"))
 	for {
 		name, value, ok := m.next()
@@ -130,6 +133,8 @@ func (w *writer) mapCompaction() {
 			c.TokensBefore = tokens(value)
 		case "postTokens":
 			c.TokensAfter = tokens(value)
+		case "preservedSegment":
+			segment, _ = unquote(member(value, "headUuid"))
 		case "preservedMessages":
 			ids := array(member(value, "uuids"))
 			for {
@@ -140,6 +145,9 @@ func (w *writer) mapCompaction() {
 				c.Kept = append(c.Kept, r.inner(id, "preservedMessages.uuids"))
 			}
 		}
+	}
+	if len(c.Kept) == 0 {
+		c.KeptFrom = segment // a version that does not list the records kept
 	}
 	if r.bad == "" {
 		w.add(schema.ActorExecutor, c)
@@ -172,6 +180,17 @@ func (w *writer) mapAPIError() {
 	}
 	w.mapper.failures++
 	w.add(schema.ActorExecutor, f)
+}
+
+// mapLocalCommand maps a command that the person ran in the tool, or what it
+// printed. Of the system records these alone are sent, as the person's text.
+func (w *writer) mapLocalCommand() {
+	if !w.rec.has(fContent) {
+		w.vendorRecord("system/local_command", true)
+		return
+	}
+	content, _ := w.rec.parts(w.rec.members[fContent], &w.blobs)
+	w.add(schema.ActorExecutor, &schema.SystemMessage{Role: schema.RoleUser, Kind: "local_command", Content: content})
 }
 
 func (w *writer) mapTurnDuration() {

@@ -18,6 +18,7 @@ const (
 	fAttachment
 	fBackup
 	fCompactMetadata
+	fContent
 	fCustomTitle
 	fCWD
 	fDurationMS
@@ -104,6 +105,8 @@ func fieldOf(name []byte) field {
 		return fBackup
 	case "compactMetadata":
 		return fCompactMetadata
+	case "content":
+		return fContent
 	case "customTitle":
 		return fCustomTitle
 	case "cwd":

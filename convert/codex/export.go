@@ -20,10 +20,10 @@ const (
 	// OptionPaginated, if `true`, writes a rollout whose tool calls are shown,
 	// which only versions from about 0.146 on take.
 	OptionPaginated = "paginated"
-	// OptionModelProvider is the name, in the target's configuration, of the
+	// OptionProvider is the name, in the target's configuration, of the
 	// provider that the session is resumed with. Empty: the session's own if it
 	// is a Codex session, else `openai`, which is built in.
-	OptionModelProvider = "model-provider"
+	OptionProvider = "provider"
 	// OptionCWD is the working directory of the exported session. Empty: the
 	// session's own.
 	OptionCWD = "cwd"
@@ -43,6 +43,9 @@ func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
 	s, err := surveyLog(ctx, req)
 	if err != nil {
 		return err
+	}
+	if req.Report == nil {
+		req.Report = new(schema.Fidelity)
 	}
 	switch {
 	case s.rows:
@@ -69,7 +72,9 @@ type survey struct {
 	size     int64
 	native   int64 // first entry that was not imported, size if none
 	define   *schema.Blob
-	calls    int64
+	rewound  bool   // an entry that was not imported changed what came before it
+	last     string // time of the last entry that has one
+	lost     lostCounts
 }
 
 // surveyLog reads a log for what an export needs to know beforehand.
@@ -106,7 +111,15 @@ func (s *survey) take(e convert.LogEvent) {
 	if s.created == "" {
 		s.created = e.Event.Time
 	}
+	if e.Event.Time != "" {
+		s.last = e.Event.Time
+	}
+	if !s.mirrored || e.Event.Source == nil {
+		s.lost.take(e.Event.Data)
+	}
 	switch d := e.Event.Data.(type) {
+	case *schema.ContextCompacted, *schema.BranchSelected:
+		s.rewound = s.rewound || e.Event.Source == nil
 	case *schema.SessionOpened:
 		s.opened(e, d)
 	case *schema.SessionForked:
@@ -152,6 +165,19 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 // exportMirror gives the records of a rollout back, and those of the rollouts
 // that its history begins in: the CLI cannot read it without them.
 func exportMirror(ctx context.Context, req convert.ExportRequest, s *survey) error {
+	var form rolloutForm
+	if s.native < s.size {
+		var err error
+		if form, err = readForm(ctx, req, s); err != nil {
+			return err
+		}
+		if s.rewound || form.bare {
+			// No record can follow that says what happened, or none that any version
+			// reads.
+			req.Report.Add(schema.Transformed, codeRewritten, 1, fmt.Sprintf("entry %d", s.native))
+			return exportView(ctx, req, s)
+		}
+	}
 	if s.base != nil && req.Options[OptionOnly] != "transcript" {
 		parent := req
 		parent.Log, parent.Size, parent.SHA256 = s.base.Log, -1, ""
@@ -165,14 +191,12 @@ func exportMirror(ctx context.Context, req convert.ExportRequest, s *survey) err
 	}
 	next, err := convert.ExportTranscript(ctx, req, convert.TranscriptRange{From: s.start, To: s.size}, out)
 	if err == nil && next < s.size {
-		err = appendView(ctx, req, s, out)
+		err = appendView(ctx, req, s, form, out)
 	}
 	if err != nil {
 		return errors.Join(err, abandon(out))
 	}
-	if req.Report != nil {
-		req.Report.Add(schema.Preserved, "record", next-s.start, "")
-	}
+	req.Report.Add(schema.Preserved, "entry", next-s.start, "")
 	return out.Close()
 }
 

@@ -15,7 +15,11 @@ import (
 
 // Vendor reads and writes the Codex CLI's sessions. The zero Vendor is ready for
 // use, and safe for concurrent use.
-type Vendor struct{}
+type Vendor struct {
+	// Command is the path of the CLI, which only installing needs. Empty: `codex`
+	// as the system finds it.
+	Command string
+}
 
 var (
 	_ convert.Vendor = Vendor{}

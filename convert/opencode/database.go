@@ -59,14 +59,15 @@ type row struct {
 	size    int64  // of the values that were too big to read, 0 if none was
 }
 
-// openDatabase opens a copy made by [snapshot].
-func openDatabase(ctx context.Context, path string) (*database, error) {
+// openDatabase opens a copy made by [snapshot]. A file that is shorter than its
+// header says is refused by SQLite as a whole; cutShort opens it all the same.
+func openDatabase(ctx context.Context, path string, cutShort bool) (*database, error) {
 	name := filepath.ToSlash(path)
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: name}).EscapedPath()+
-		"?_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_pragma=cache_size(-8192)&_pragma=temp_store(1)&_pragma=synchronous(0)")
+		"?"+cutShortPragma(cutShort)+"_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_pragma=temp_store(1)")
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +78,13 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+func cutShortPragma(cutShort bool) string {
+	if cutShort {
+		return "_pragma=writable_schema(1)&"
+	}
+	return ""
 }
 
 // Close closes the copy.

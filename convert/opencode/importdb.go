@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/ownlog/ownlog/convert"
@@ -23,7 +24,11 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) 
 		return err
 	}
 	defer remove()
-	db, err := openDatabase(ctx, copied)
+	db, err := openDatabase(ctx, copied, false)
+	cutShort := isDamage(err)
+	if cutShort {
+		db, err = openDatabase(ctx, copied, true)
+	}
 	switch {
 	case errors.Is(err, errNotOpenCode):
 		return &convert.RefusedError{Reason: errNotOpenCode.Error()}
@@ -32,6 +37,12 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) 
 	}
 	defer db.Close()
 	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != ""}
+	if cutShort {
+		if err := run.salvage(ctx); err != nil {
+			return err
+		}
+		run.saved.lost = slices.Insert(run.saved.lost, 0, "pages at the end of the file")
+	}
 	return run.all(ctx)
 }
 
@@ -45,8 +56,13 @@ type databaseImport struct {
 }
 
 func (di *databaseImport) all(ctx context.Context) error {
-	ids, rowless, err := di.db.sessions(ctx)
-	if isDamage(err) {
+	var ids []string
+	var rowless int
+	err := errSalvage
+	if di.saved == nil {
+		ids, rowless, err = di.db.sessions(ctx)
+	}
+	if err == errSalvage || isDamage(err) {
 		if err = di.salvage(ctx); err == nil {
 			ids, rowless = di.saved.sessionIDs()
 		}
@@ -84,6 +100,9 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s: database disk image is malformed: what is readable was imported; lost: %s", e.Path, list)
 }
 
+// errSalvage: the database is known to be damaged, so only what was salvaged is read.
+var errSalvage = errors.New("damaged")
+
 func (di *databaseImport) salvage(ctx context.Context) (err error) {
 	if di.saved == nil {
 		di.saved, err = salvageDatabase(ctx, di.db)
@@ -101,8 +120,11 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 		log.rows.Findings().Add("session-row-missing", "session "+id)
 	}
 	done := make(map[schema.Row]bool) // what was read before a damaged page
-	err = di.put(ctx, log, di.db.session(ctx, id), done)
-	if isDamage(err) {
+	err = errSalvage
+	if di.saved == nil {
+		err = di.put(ctx, log, di.db.session(ctx, id), done)
+	}
+	if err == errSalvage || isDamage(err) {
 		if err = di.salvage(ctx); err == nil {
 			err = di.put(ctx, log, di.saved.session(ctx, id), done)
 		}

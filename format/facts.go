@@ -1,0 +1,85 @@
+package format
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json"
+)
+
+// facts are what an entry says that verification compares with other things.
+type facts struct {
+	seq       int64
+	blobs     []blobRef
+	redaction *redaction
+}
+
+// blobRef is a reference to a blob.
+type blobRef struct {
+	digest Hash
+	size   int64
+}
+
+// redaction is the data of an entry that names holes.
+type redaction struct {
+	Seqs   []int64  `json:"seqs"`
+	Leaves []string `json:"leaves"`
+}
+
+// names tells whether it names the hole at seq with that leaf.
+func (r *redaction) names(seq int64, leaf Hash) bool {
+	for i, s := range r.Seqs {
+		if s == seq && i < len(r.Leaves) && r.Leaves[i] == leaf.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// redactionType is the one type of entry whose meaning the format knows: a hole
+// that none of them names could hide anything.
+const redactionType = `"log.redacted"`
+
+// factsOf collects the facts of an entry; ok is false if there are none.
+func factsOf(seq int64, entry []byte) (f facts, ok bool) {
+	norm := entry
+	if n := normLen(entry); n > 0 {
+		norm = entry[:n]
+	}
+	f.seq = seq
+	f.blobs = blobRefs(norm)
+	if bytes.Contains(norm, []byte(redactionType)) && string(topMembers(entry).typ) == redactionType {
+		var e struct {
+			Data redaction `json:"data"`
+		}
+		// One that does not parse names nothing, and the holes stay unnamed.
+		if whole, _, err := CutRaw(nil, entry); err == nil && json.Unmarshal(whole, &e) == nil && len(e.Data.Seqs) == len(e.Data.Leaves) {
+			f.redaction = &e.Data
+		}
+	}
+	return f, len(f.blobs) > 0 || f.redaction != nil
+}
+
+// blobRefs finds the references in a normalised object. Their first bytes cannot
+// stand anywhere else in JSON: inside a string the quotes would be escaped.
+func blobRefs(norm []byte) []blobRef {
+	const begin, size = `{"blob":"sha256:`, `","size":`
+	var refs []blobRef
+	for {
+		i := bytes.Index(norm, []byte(begin))
+		if i < 0 {
+			return refs
+		}
+		norm = norm[i+len(begin):]
+		digest, ok := hashAt(norm, 0)
+		if !ok {
+			continue
+		}
+		p, ok := skip(norm, 64, size)
+		if !ok {
+			continue
+		}
+		if n, _, ok := number(norm, p); ok {
+			refs = append(refs, blobRef{digest, n})
+		}
+	}
+}
