@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	pq "github.com/parquet-go/parquet-go"
+	pqformat "github.com/parquet-go/parquet-go/format"
 
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/convert/tables/samplelog"
@@ -98,6 +99,13 @@ func readFile[T any](t *testing.T, name string) []T {
 	defer f.Close()
 	r := pq.NewGenericReader[T](f)
 	defer r.Close()
+	for _, group := range metadata(t, f).RowGroups {
+		for i, column := range group.Columns {
+			if want := r.Schema().Columns()[i]; !slices.Equal(column.MetaData.PathInSchema, want) {
+				t.Errorf("%s: column %d of a row group is called %q, want %q", name, i, column.MetaData.PathInSchema, want)
+			}
+		}
+	}
 	rows := make([]T, r.NumRows())
 	n, err := r.Read(rows)
 	if err != nil && err != io.EOF || n != len(rows) {
@@ -256,4 +264,18 @@ func TestFooter(t *testing.T) {
 	if len(sorting) != 2 || sorting[0].Path()[0] != "log_id" || sorting[1].Path()[0] != "seq" {
 		t.Errorf("sorting columns are %v", sorting)
 	}
+}
+
+// metadata reads a file's footer.
+func metadata(t *testing.T, f *os.File) *pqformat.FileMetaData {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := pq.OpenFile(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Metadata()
 }
