@@ -29,6 +29,13 @@ type Vendor interface {
 	Export(ctx context.Context, req ExportRequest) error
 }
 
+// Guard is a [Vendor] that knows files by their place which must not be opened.
+type Guard interface {
+	// Guarded says why the file is not to be opened; empty if it may be. It is
+	// asked before anything of the file is read; f.Head is nil.
+	Guarded(f File) (reason string)
+}
+
 // Environment is what discovery may know of the machine.
 type Environment struct {
 	Home   string
@@ -86,6 +93,11 @@ type Source struct {
 	// Final says that nothing will be added any more: an unfinished last record
 	// is imported as damaged instead of waiting for its rest.
 	Final bool
+	// ParentMissing says that the session this one continues is not to be had:
+	// import it on its own, with a finding, instead of a [NeedsParentError].
+	ParentMissing bool
+	// Options are the vendor's own, by flag name.
+	Options map[string]string
 }
 
 // ExportRequest says what to export and where to.

@@ -12,6 +12,13 @@ type Mapper interface {
 	Map(rec *Record, run *Run)
 }
 
+// Ender is a [Mapper] that has findings which only the end of the source shows,
+// such as a record that never came.
+type Ender interface {
+	// End adds them. No more records are mapped.
+	End()
+}
+
 // Findings counts what an import came across: unknown record types, members of
 // unexpected type, broken chains, damaged lines. Mappers hold one and add to it.
 type Findings interface {

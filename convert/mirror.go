@@ -1,9 +1,14 @@
 package convert
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
@@ -12,15 +17,23 @@ import (
 // Mirror writes sources into their logs. One Mirror serves one import run; it
 // is not safe for concurrent use.
 type Mirror struct {
-	store   format.Store
-	imports *Imports
+	store    format.Store
+	imports  *Imports
+	dryRun   bool
+	outcomes []Outcome
 }
 
 // NewMirror returns a mirror that writes to the store and keeps its records in
-// imports.
-func NewMirror(store format.Store, imports *Imports) *Mirror {
-	return &Mirror{store: store, imports: imports}
+// imports. In a dry run it compares and counts but writes nothing.
+func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
+	return &Mirror{store: store, imports: imports, dryRun: dryRun}
 }
+
+// Store returns the store that is written to, for reading.
+func (m *Mirror) Store() format.Store { return m.store }
+
+// Imports returns the import records.
+func (m *Mirror) Imports() *Imports { return m.imports }
 
 // Transcript is an append-only source and how to read it.
 type Transcript struct {
@@ -30,13 +43,13 @@ type Transcript struct {
 	// Content is the (decompressed) content, from its first byte.
 	Content io.Reader
 	// Identify names the log from a record; ok is false as long as nothing in
-	// the records so far says. If none does, the log is named by the SHA-256 of
-	// the first record.
+	// the records so far says. If none does, or the name has no id, the log is a
+	// session named by the SHA-256 of the first record.
 	Identify func(rec *Record) (name LogName, ok bool)
 	// Base makes the log a fork of another one's first entries (Codex
 	// history_base); nil for a log with a history of its own.
 	Base *format.Fork
-	// NewMapper starts a mapping; Mirror may start one more than once.
+	// NewMapper starts a mapping.
 	NewMapper func(findings Findings) Mapper
 	// Final: see [Source].
 	Final bool
@@ -44,15 +57,18 @@ type Transcript struct {
 
 // Outcome says what an import did to one log.
 type Outcome struct {
-	Log     format.LogID
-	Status  OutcomeStatus
-	Head    format.Head
-	Bytes   int64  // of the source
-	Pending int64  // of them wait, unfinished, in the import records
-	SHA256  string // of the source, 64 hexadecimal digits
-	// Appended is how many entries are new.
-	Appended int64
-	Report   *schema.Fidelity
+	Name     LogName
+	Log      format.LogID
+	Status   OutcomeStatus
+	Head     format.Head // of the content that was imported
+	Bytes    int64       // of the source
+	Pending  int64       // of them wait, unfinished, in the import records
+	SHA256   string      // of the source, 64 hexadecimal digits; empty for rows
+	Records  int64
+	Appended int64 // entries
+	Findings []Finding
+	// Report says what was carried how.
+	Report *schema.Fidelity
 }
 
 // OutcomeStatus is what an import did.
@@ -71,47 +87,322 @@ const (
 // appended, an earlier state of what the log holds adds nothing, a content that
 // differs becomes a fork at the first differing entry.
 func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, error) {
-	return Outcome{}, errors.ErrUnsupported
+	findings := new(FindingCounts)
+	reader := NewRecordReader(t.Content, t.Final)
+	held, name, err := identify(reader, t)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	out := Outcome{Name: name, Report: new(schema.Fidelity)}
+	w, err := m.openLog(ctx, name.LogID(), t.Base)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	defer w.close()
+
+	if len(held) == 0 {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, ErrNothing)
+	}
+	mapper := t.NewMapper(findings)
+	for rec, err := range recordsOf(held, reader) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
+		}
+		out.Records++
+		run := damagedRun(rec)
+		if rec.Damaged {
+			findings.Add("damaged-record", fmt.Sprintf("line %d", rec.Line))
+		} else {
+			run = Run{Record: rec}
+			mapper.Map(&rec, &run)
+		}
+		if err := w.add(ctx, t.Vendor, &run); err != nil {
+			return Outcome{}, fmt.Errorf("%s, line %d: %w", t.Path, rec.Line, err)
+		}
+		out.Report.Add(schema.Preserved, "record", 1, "")
+	}
+	if e, ok := mapper.(Ender); ok {
+		e.End()
+	}
+	if err := w.flush(ctx); err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	end := reader.End()
+	if len(bytes.TrimSpace(end)) > 0 {
+		out.Pending = int64(len(end))
+	}
+	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
+	out.Findings = findings.List()
+	if err := w.describe(ctx, &out); err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	if !m.dryRun {
+		content := Content{SHA256: out.SHA256, Bytes: out.Bytes, Entries: w.pos, End: bytes.Clone(end)}
+		if err := m.imports.AddContent(out.Log, content); err != nil {
+			return Outcome{}, err
+		}
+	}
+	m.outcomes = append(m.outcomes, out)
+	return out, nil
 }
 
-// Rows mirrors a source whose records change in place: database rows and side
-// files. New rows are appended, a changed row comes again with the next rev.
-type Rows struct{}
-
-// OpenRows reads what the log of that name holds, calling restore for every run
-// in log order so that a mapper can take up its state, and gets ready to
-// compare rows of the source at path with it.
-func (m *Mirror) OpenRows(ctx context.Context, name LogName, path string, restore func(seq int64, ev *schema.Event, raw []byte) error) (*Rows, error) {
-	return nil, errors.ErrUnsupported
+// identify reads records until one names the log, and returns them.
+func identify(r *RecordReader, t Transcript) (held []Record, name LogName, err error) {
+	for {
+		rec, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, LogName{}, err
+		}
+		rec.Bytes, rec.Sep = bytes.Clone(rec.Bytes), bytes.Clone(rec.Sep)
+		held = append(held, rec)
+		if rec.Damaged {
+			continue
+		}
+		if name, ok := t.Identify(&rec); ok {
+			if name.ID == "" {
+				break
+			}
+			return held, name, nil
+		}
+	}
+	sum := sha256.Sum256(nil)
+	if len(held) > 0 {
+		sum = sha256.Sum256(held[0].Bytes)
+	}
+	return held, LogName{Vendor: t.Vendor, Kind: LogSession, ID: hex.EncodeToString(sum[:])}, nil
 }
 
-// Seen tells what the log holds of a row: its latest revision, and whether the
-// same path gave these very bytes last, in which case there is nothing to do.
-func (r *Rows) Seen(row schema.Row, bytes []byte) (rev int64, known, same bool) {
-	return 0, false, false
+// recordsOf yields the records read already, then the rest.
+func recordsOf(held []Record, r *RecordReader) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for _, rec := range held {
+			if !yield(rec, nil) {
+				return
+			}
+		}
+		for {
+			rec, err := r.Next()
+			if err == io.EOF || !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
 }
-
-// Put adds a run for a row that is new or changed; run.Rev is set by Rows.
-func (r *Rows) Put(ctx context.Context, run Run) error { return errors.ErrUnsupported }
-
-// Missing yields the rows that the same path gave before and that were neither
-// seen nor put this time, in log order.
-func (r *Rows) Missing() []schema.Row { return nil }
-
-// Close appends what is left and records the import.
-func (r *Rows) Close(ctx context.Context) (Outcome, error) { return Outcome{}, errors.ErrUnsupported }
 
 // Add notes the outcome of one log for the import run's result.
-func (m *Mirror) Add(o Outcome) {}
+func (m *Mirror) Add(o Outcome) { m.outcomes = append(m.outcomes, o) }
 
-// Imports are a store's import records: what came from where, up to which byte,
-// what was unfinished, and the fidelity report. They are a cache and a memory
-// of endings; the logs decide.
-type Imports struct{ dir string }
+// takeOutcomes returns the outcomes since the last call.
+func (m *Mirror) takeOutcomes() []Outcome {
+	out := m.outcomes
+	m.outcomes = nil
+	return out
+}
 
-// ExportTranscript writes a mirrored log's own records, separators included, as
-// they were: the identity of import. Entries of a fork's parent are written too,
-// unless ownOnly.
-func ExportTranscript(ctx context.Context, req ExportRequest, ownOnly bool, w io.Writer) error {
-	return errors.ErrUnsupported
+// batchBytes is how much is appended at a time.
+const batchBytes = 4 << 20
+
+// logWriter compares entries with what a log holds and appends what is new,
+// leaving the log for a fork of it where they differ.
+type logWriter struct {
+	m       *Mirror
+	log     format.LogID
+	pos     int64 // entries compared or appended
+	existed bool
+	forked  bool
+	size    int64 // of the log when it was opened
+	base    *format.Fork
+
+	next func() (format.Entry, error, bool) // entries the log holds, nil when there are no more
+	stop func()
+
+	batch     [][]byte
+	batchSize int
+	appended  int64
+	tree      format.Frontier
+}
+
+// openLog starts at the log's first entry, or behind its base.
+func (m *Mirror) openLog(ctx context.Context, log format.LogID, base *format.Fork) (*logWriter, error) {
+	w := &logWriter{m: m, log: log, base: base}
+	if base != nil {
+		if err := w.skipBase(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w, w.attach(ctx)
+}
+
+// skipBase takes the entries of the base into the tree.
+func (w *logWriter) skipBase(ctx context.Context) error {
+	for e, err := range w.m.store.Read(ctx, w.base.Log, 0) {
+		if err != nil {
+			return err
+		}
+		if e.Seq == w.base.Size {
+			break
+		}
+		w.tree.Push(e.Leaf)
+	}
+	w.pos = w.base.Size
+	return nil
+}
+
+// attach gets ready to compare with what w.log holds from w.pos on.
+func (w *logWriter) attach(ctx context.Context) error {
+	w.close()
+	info, err := w.m.store.Info(ctx, w.log)
+	if errors.Is(err, format.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.existed, w.size = true, info.Size
+	if info.Size > w.pos {
+		w.next, w.stop = iter.Pull2(w.m.store.Read(ctx, w.log, w.pos))
+	}
+	return nil
+}
+
+func (w *logWriter) close() {
+	if w.stop != nil {
+		w.stop()
+	}
+	w.next, w.stop = nil, nil
+}
+
+// add compares or appends the entries of a run.
+func (w *logWriter) add(ctx context.Context, vendor string, run *Run) error {
+	entries, blobs, err := encodeRun(vendor, run)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		leaf := format.LeafHash(e)
+		same, err := w.holds(ctx, leaf)
+		if err != nil {
+			return err
+		}
+		if !same {
+			if blobs != nil {
+				if err := w.putBlobs(ctx, blobs); err != nil {
+					return err
+				}
+				blobs = nil
+			}
+			w.batch = append(w.batch, e)
+			w.batchSize += len(e)
+			w.appended++
+		}
+		w.tree.Push(leaf)
+		w.pos++
+	}
+	if w.batchSize >= batchBytes {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+// holds tells whether the log has that entry next. If it has another one, w moves
+// to the fork that has it, or to a new one.
+func (w *logWriter) holds(ctx context.Context, leaf format.Hash) (bool, error) {
+	for w.next != nil {
+		e, err, ok := w.next()
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			w.close()
+			break
+		}
+		if e.Leaf == leaf {
+			return true, nil
+		}
+		if err := w.diverge(ctx, leaf); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// diverge moves to the log for contents that differ from w.log from w.pos on.
+func (w *logWriter) diverge(ctx context.Context, leaf format.Hash) error {
+	child := divergedLogID(w.log, w.pos, leaf)
+	parent := w.log
+	w.log, w.forked = child, true
+	if err := w.attach(ctx); err != nil {
+		return err
+	}
+	if w.next != nil || w.pos == 0 || w.m.dryRun {
+		return nil
+	}
+	err := w.m.store.CreateFork(ctx, child, parent, w.pos)
+	if errors.Is(err, format.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+func (w *logWriter) putBlobs(ctx context.Context, blobs []PendingBlob) error {
+	if w.m.dryRun {
+		return nil
+	}
+	for _, b := range blobs {
+		if _, _, err := w.m.store.PutBlob(ctx, bytes.NewReader(b.Data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush appends what was collected.
+func (w *logWriter) flush(ctx context.Context) error {
+	batch := w.batch
+	at := w.pos - int64(len(batch))
+	w.batch, w.batchSize = nil, 0
+	if len(batch) == 0 || w.m.dryRun {
+		return nil
+	}
+	if w.base != nil && !w.existed && !w.forked {
+		err := w.m.store.CreateFork(ctx, w.log, w.base.Log, w.base.Size)
+		if err != nil && !errors.Is(err, format.ErrExists) {
+			return err
+		}
+	}
+	w.existed = true
+	_, err := w.m.store.Append(ctx, w.log, at, batch)
+	if errors.Is(err, format.ErrUnknown) {
+		_, err = format.Settle(ctx, w.m.store, w.log, at, batch)
+	}
+	var conflict *format.ConflictError
+	if errors.As(err, &conflict) {
+		return fmt.Errorf("another import writes to the same log; run it again: %w", err)
+	}
+	return err
+}
+
+// describe fills in what became of the log.
+func (w *logWriter) describe(_ context.Context, out *Outcome) error {
+	out.Log, out.Appended = w.log, w.appended
+	out.Head = format.Head{Log: w.log, Size: w.pos, Root: w.tree.Root()}
+	switch {
+	case w.appended == 0 && w.pos < w.size:
+		out.Status = OutcomePrefix
+	case w.appended == 0 && w.existed:
+		out.Status = OutcomeUnchanged
+	case w.forked:
+		out.Status = OutcomeDiverged
+	case w.size > 0:
+		out.Status = OutcomeGrown
+	default:
+		out.Status = OutcomeNew
+	}
+	return nil
 }

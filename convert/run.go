@@ -11,6 +11,9 @@ type Record struct {
 	// Bytes are the record exactly as the source has it. They are valid until
 	// the next record is read.
 	Bytes []byte
+	// Stored is set instead of Bytes for a record too big to hold in memory: its
+	// bytes are in the store already.
+	Stored *schema.Blob
 	// Sep are the bytes between the record before and this one, nil if they are
 	// the default: one LF, or nothing before the first.
 	Sep []byte

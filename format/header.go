@@ -112,7 +112,7 @@ func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 		return h, &fault{ruleHeader, "not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the header"
+		f.rule, f.reason = ruleHeader, "checksum of the header"
 		return h, f, nil
 	}
 	s := headerScanner{b: b, p: p + crcDigits}

@@ -105,6 +105,9 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 	if err == io.EOF {
 		return h, nil, (&fault{ruleHeader, "empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
 	}
+	if c := (*CorruptError)(nil); errors.As(err, &c) && c.Rule == ruleLineShape {
+		c.Rule = ruleHeader // a header is durable before its file has a name: never torn
+	}
 	if err != nil {
 		return h, nil, err
 	}

@@ -229,3 +229,14 @@ func VendorJSON(v []byte) (compact jsontext.Value, ok bool) {
 	}
 	return out, validInside(out)
 }
+
+// Outer returns the key of the call that nested work belongs to, and any other
+// key as it is.
+func (k CallKey) Outer() CallKey {
+	for i := len(k) - 1; i >= 0 && k[i] != '/'; i-- {
+		if k[i] == '.' {
+			return k[:i]
+		}
+	}
+	return k
+}

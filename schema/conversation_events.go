@@ -46,12 +46,14 @@ const (
 
 // SystemMessage is context that a tool put in: reminders, environment, hooks.
 type SystemMessage struct {
-	Role          Role      `json:"role"` // system, developer or user, as it is sent
-	Kind          string    `json:"kind,omitzero"`
-	Content       []Part    `json:"content"`
-	Placement     Placement `json:"placement,omitzero"` // absent: own
-	RenderedAlone bool      `json:"rendered_alone,omitzero"`
-	ItemID        string    `json:"item_id,omitzero"`
+	Role      Role      `json:"role"` // system, developer or user, as it is sent
+	Kind      string    `json:"kind,omitzero"`
+	Content   []Part    `json:"content"`
+	Placement Placement `json:"placement,omitzero"` // absent: own
+	// RenderedAlone is the exact text sent in place of Content where no tool's
+	// result stands before it.
+	RenderedAlone []Text `json:"rendered_alone,omitzero"`
+	ItemID        string `json:"item_id,omitzero"`
 }
 
 // Role is the part a message plays on the wire.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -28,7 +29,10 @@ type Event struct {
 	// entries written live.
 	ID string `json:"id,omitzero"`
 	// Parent is the record this one follows in the vendor's tree.
-	Parent Parent  `json:"parent,omitzero"`
+	Parent Parent `json:"parent,omitzero"`
+	// Side marks a record that the vendor keeps on a side lane of its tree (an
+	// inlined subagent): it is never on the live branch by itself.
+	Side   bool    `json:"side,omitzero"`
 	Epoch  int64   `json:"epoch,omitzero"`  // lease epoch of the executor that wrote it
 	Crit   bool    `json:"crit,omitzero"`   // a replayer that does not know the type must stop
 	Causes []int64 `json:"causes,omitzero"` // seqs of the entries this one answers
@@ -80,6 +84,14 @@ type Source struct {
 	// not the default: one LF, or nothing for the first record of a file.
 	Sep   *string `json:"sep,omitzero"`
 	Sep64 string  `json:"sep64,omitzero"` // the same in base64, when it is not UTF-8
+}
+
+// VendorName returns the vendor's name, empty for what was written natively.
+func (s *Source) VendorName() string {
+	if s == nil {
+		return ""
+	}
+	return s.Vendor
 }
 
 // Row names a record that is not a line of a file.
@@ -148,9 +160,6 @@ var encodeOptions = json.JoinOptions(
 	jsontext.AllowInvalidUTF8(true), // written as U+FFFD
 )
 
-// decodeOptions accept what the newest encoder could have written.
-var decodeOptions = json.JoinOptions(json.MatchCaseInsensitiveNames(false))
-
 // ErrEvent is wrapped by every error about the bytes of an event.
 var ErrEvent = errors.New("not a valid event")
 
@@ -161,38 +170,110 @@ func Encode(dst []byte, ev *Event) ([]byte, error) {
 		return nil, fmt.Errorf("%w: no data", ErrEvent)
 	}
 	ev.V, ev.Type = Version, ev.Data.EventType()
-	b, err := json.Marshal(ev, encodeOptions)
-	if err != nil {
+	buf := bytes.NewBuffer(dst)
+	if err := json.MarshalWrite(buf, ev, encodeOptions); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrEvent, ev.Type, err)
 	}
-	return append(dst, b...), nil
+	return buf.Bytes(), nil
 }
 
 // Decode reads the normalised object of an entry. Unknown members are ignored,
 // an unknown type gives [Unknown] data; a known member of the wrong JSON type
 // is an error that wraps [ErrEvent]. The event shares no memory with norm.
 func Decode(norm []byte) (*Event, error) {
-	undecoded := new(Unknown)
-	ev := &Event{Data: undecoded}
-	if err := json.Unmarshal(norm, ev, decodeOptions); err != nil {
+	ev := new(Event)
+	if err := json.Unmarshal(norm, (*decodedEvent)(ev)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
 	}
 	if ev.V != Version {
 		return nil, fmt.Errorf("%w: version %d, this reader knows %d", ErrEvent, ev.V, Version)
 	}
-	if undecoded.JSON == nil {
-		return nil, fmt.Errorf("%w: %s: no data", ErrEvent, ev.Type)
-	}
-	undecoded.Type = ev.Type
-	data := NewData(ev.Type)
-	if data == nil {
+	u, ok := ev.Data.(*Unknown)
+	if !ok {
 		return ev, nil
 	}
-	if err := json.Unmarshal(undecoded.JSON, data, decodeOptions); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrEvent, ev.Type, err)
+	if u.JSON == nil {
+		return nil, fmt.Errorf("%w: %s: no data", ErrEvent, ev.Type)
 	}
-	ev.Data = data
+	u.Type = ev.Type
+	if data := NewData(ev.Type); data != nil { // the type came after the data
+		if err := json.Unmarshal(u.JSON, data); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrEvent, ev.Type, err)
+		}
+		ev.Data = data
+	}
 	return ev, nil
+}
+
+// decodedEvent is an Event that reads its data straight into its type, which
+// stands before it in all entries that ownlog writes.
+type decodedEvent Event
+
+// UnmarshalJSONFrom reads the envelope and the data.
+func (ev *decodedEvent) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	undecoded := new(Unknown)
+	ev.Data = undecoded
+	if tok, err := dec.ReadToken(); err != nil {
+		return err
+	} else if tok.Kind() != '{' {
+		return errors.New("want an object")
+	}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		var into any
+		switch string(unquoted(name)) {
+		case "v":
+			into = &ev.V
+		case "type":
+			into = &ev.Type
+		case "time":
+			into = &ev.Time
+		case "actor":
+			into = &ev.Actor
+		case "turn":
+			into = &ev.Turn
+		case "step":
+			into = &ev.Step
+		case "id":
+			into = &ev.ID
+		case "parent":
+			into = &ev.Parent
+		case "side":
+			into = &ev.Side
+		case "epoch":
+			into = &ev.Epoch
+		case "crit":
+			into = &ev.Crit
+		case "causes":
+			into = &ev.Causes
+		case "source":
+			into = &ev.Source
+		case "data":
+			into = undecoded
+			if data := NewData(ev.Type); data != nil {
+				ev.Data, into = data, data
+			}
+		case "raw64":
+			into = &ev.Raw64
+		case "rawblob":
+			into = &ev.RawBlob
+		case "rawparts":
+			into = &ev.RawParts
+		default:
+			if err := dec.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := json.UnmarshalDecode(dec, into); err != nil {
+			return err
+		}
+	}
+	_, err := dec.ReadToken()
+	return err
 }
 
 // ParseTime reads an event's time.

@@ -58,6 +58,10 @@ type VendorRecord struct {
 	Damaged bool   `json:"damaged,omitzero"` // it is not JSON
 }
 
+// KindGone is the kind of a vendor.record that says that a row, imported before,
+// is no longer at its source. It has no bytes.
+const KindGone = "gone"
+
 // EventType implements [Data].
 func (*LeaseAcquired) EventType() Type { return TypeLeaseAcquired }
 

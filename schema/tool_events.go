@@ -48,6 +48,9 @@ type ToolStarted struct {
 	Token          string  `json:"token,omitzero"`   // whoever holds it may append the result
 	Effect         Effect  `json:"effect,omitzero"`
 	IdempotencyKey string  `json:"idempotency_key,omitzero"`
+	// Detached: the work goes on elsewhere, and no executor asks what became of
+	// it; the result comes from whoever holds the token.
+	Detached bool `json:"detached,omitzero"`
 }
 
 // ToolResult is how a call ended. With Content (even empty) it answers the call;

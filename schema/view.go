@@ -21,7 +21,7 @@ type Message struct {
 	Placement Placement // of injected context
 	Injected  bool      // a system.message, whatever its role
 	// RenderedAlone: see SystemMessage.
-	RenderedAlone bool
+	RenderedAlone []Text
 	Rendered      []Text // the exact text sent in place of Content, if the source says it
 	Summary       bool   // stands for compacted history
 	From, To      string

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/ownlog/ownlog/convert/timeline"
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/tool"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// resumeVerb goes on with a session, live.
+func (s *session) resumeVerb() *cli.Command {
+	return &cli.Command{
+		Name:      "resume",
+		Usage:     "go on with a session on any model",
+		ArgsUsage: "LOG[@SIZE]",
+		Description: "A log that mirrors a vendor's session is forked first; the mirror stays as it is. Tools run in --workdir.\n" +
+			"What may change something is asked for: here, if this is a terminal, or from elsewhere with\n" +
+			"ownlog allow|deny LOG. The question is an entry of the log and survives this process.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "what to say; - reads it from standard input"},
+			&cli.StringFlag{Name: "workdir", Usage: "folder that tools work in (default: the current one)"},
+			&cli.StringFlag{Name: "policy", Usage: "file of rules: what is allowed, asked for, denied"},
+			&cli.StringFlag{Name: "definition", Usage: "file of the session definition, for logs that have none"},
+			&cli.Int64Flag{Name: "max-steps", Usage: "model responses in a turn"},
+			&cli.Int64Flag{Name: "max-tokens", Usage: "tokens in a turn"},
+			&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
+			&cli.BoolFlag{Name: "no-ask", Usage: "never ask here; leave questions open in the log"},
+			&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
+		}, providerFlags()...),
+		Action: s.runResume,
+	}
+}
+
+func (s *session) runResume(c *cli.Context) (err error) {
+	ref, err := s.oneLog(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ref.Store.Close()) }()
+	executor, closeWorkspace, err := s.newExecutor(c, ref)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeWorkspace()) }()
+	prompt, err := s.prompt(c)
+	if err != nil {
+		return err
+	}
+	inbox := &replay.Inbox{Store: ref.Store}
+	log, err := liveLog(c.Context, inbox, ref)
+	if err != nil {
+		return err
+	}
+	if log != ref.Log {
+		fmt.Fprintf(s.Err, "ownlog: goes on in log %s, a fork of %s\n", log, ref.Log)
+	}
+	if prompt != "" {
+		if _, err := inbox.Say(c.Context, log, schema.TextPart(prompt)); err != nil {
+			return err
+		}
+	}
+	out, err := s.advance(c, executor, inbox, log)
+	if err != nil {
+		return err
+	}
+	return s.showOutcome(c, ref.Store, log, out)
+}
+
+// liveLog returns the log in which the session goes on.
+func liveLog(ctx context.Context, inbox *replay.Inbox, ref logRef) (format.LogID, error) {
+	if ref.Size >= 0 {
+		return inbox.Fork(ctx, ref.Log, ref.Size, "resume")
+	}
+	log, _, err := inbox.Prepare(ctx, ref.Log, "resume")
+	return log, err
+}
+
+// newExecutor makes the executor that the command line asks for.
+func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, func() error, error) {
+	asked, err := s.newProvider(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	x := &replay.Executor{
+		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Builtin(),
+		Hints:       replay.DirHints{Dir: ref.Store.Dir()},
+		Budget:      schema.Budget{Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"), TimeUS: c.Duration("max-time").Microseconds()},
+		AcceptHoles: c.Bool("accept-holes"),
+	}
+	if name := c.String("policy"); name != "" {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if x.Policy, err = replay.ParseRules(b); err != nil {
+			return nil, nil, usageError(fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if name := c.String("definition"); name != "" {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if x.Definition, err = replay.ParseDefinition(b); err != nil {
+			return nil, nil, usageError(fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	dir := c.String("workdir")
+	if dir == "" {
+		dir = "."
+	}
+	if x.Workspace, err = tool.OpenWorkspace(dir); err != nil {
+		return nil, nil, err
+	}
+	if !c.Bool("json") {
+		x.OnEvent = s.showLive
+	}
+	return x, x.Workspace.Close, nil
+}
+
+// prompt returns what is to be said, empty for nothing.
+func (s *session) prompt(c *cli.Context) (string, error) {
+	text := c.String("prompt")
+	if text != "-" {
+		return text, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(s.In, maxPrompt+1))
+	if err == nil && len(b) > maxPrompt {
+		err = usageError(fmt.Errorf("the prompt has more than %d bytes", maxPrompt))
+	}
+	return string(b), err
+}
+
+// maxPrompt is the longest prompt taken from standard input, in bytes.
+const maxPrompt = 8 << 20
+
+// advance runs the session, asking the person about permissions in between.
+func (s *session) advance(c *cli.Context, x *replay.Executor, inbox *replay.Inbox, log format.LogID) (replay.Outcome, error) {
+	answers := bufio.NewReader(s.In)
+	for {
+		out, err := x.Run(c.Context, log)
+		if err != nil || out.Status != replay.StatusPermission || !s.mayAsk(c) {
+			return out, err
+		}
+		for _, call := range out.Standing.Permissions {
+			answer, ok, err := s.ask(answers, call)
+			if err != nil || !ok {
+				return out, err
+			}
+			if _, err := inbox.Decide(c.Context, log, answer); err != nil {
+				return out, err
+			}
+		}
+	}
+}
+
+func (s *session) mayAsk(c *cli.Context) bool {
+	f, ok := s.In.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && !c.Bool("no-ask") && c.String("prompt") != "-"
+}
+
+// ask puts one question; ok is false if the person leaves it open.
+func (s *session) ask(in *bufio.Reader, call replay.OpenCall) (answer replay.Answer, ok bool, err error) {
+	args := string(call.Args)
+	if args == "" {
+		args = call.Text
+	}
+	for {
+		fmt.Fprintf(s.Err, "allow %s %s? [y]es, [a]lways in this session, [n]o, [l]eave open: ", call.Tool, args)
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return replay.Answer{}, false, nil //nolint:nilerr // end of input leaves the question open
+		}
+		answer = replay.Answer{Call: call.Key, Decision: schema.DecisionAllow}
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return answer, true, nil
+		case "a", "always":
+			answer.Scope = replay.ScopeSession
+			return answer, true, nil
+		case "n", "no":
+			answer.Decision = schema.DecisionDeny
+			return answer, true, nil
+		case "l", "leave":
+			return answer, false, nil
+		}
+	}
+}
+
+// showLive shows an entry as it is appended.
+func (s *session) showLive(_ format.LogID, seq int64, ev *schema.Event) {
+	line := timeline.Describe(ev)
+	fmt.Fprintf(s.Out, "%6d  %-10s %s\n", seq, line.Who, oneLine(line.Text, 120))
+}
+
+// showOutcome says where the session stands.
+func (s *session) showOutcome(c *cli.Context, store format.Store, log format.LogID, out replay.Outcome) error {
+	head, err := store.Head(c.Context, log, -1)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(s.Out, outcomeJSON(head, out))
+	}
+	switch out.Status {
+	case replay.StatusPermission:
+		for _, call := range out.Standing.Permissions {
+			fmt.Fprintf(s.Out, "waits for permission: %s %s %s\n  ownlog allow %s %s\n", call.Key, call.Tool, call.Args, log, call.Key)
+		}
+	case replay.StatusDetached:
+		for _, call := range out.Standing.Detached {
+			fmt.Fprintf(s.Out, "waits for the result of %s\n  ownlog result %s %s\n", call.Key, log, call.Token)
+		}
+	case replay.StatusBackoff:
+		fmt.Fprintf(s.Out, "waits until %s to ask the provider again\n", out.Wake.Format(time.RFC3339))
+	}
+	_, err = fmt.Fprintln(s.Out, head)
+	return err
+}
+
+// resumeOutcome is the JSON document for where a session stands.
+type resumeOutcome struct {
+	Schema      string        `json:"schema"`
+	Log         string        `json:"log"`
+	Head        string        `json:"head"`
+	Status      replay.Status `json:"status"`
+	Steps       int           `json:"steps"`
+	Wake        string        `json:"wake,omitzero"`
+	Permissions []openCall    `json:"permissions,omitzero"`
+	Detached    []openCall    `json:"detached,omitzero"`
+}
+
+type openCall struct {
+	Call schema.CallKey `json:"call"`
+	Tool string         `json:"tool"`
+	Args string         `json:"args,omitzero"`
+}
+
+func outcomeJSON(head format.Head, out replay.Outcome) resumeOutcome {
+	doc := resumeOutcome{
+		Schema: "ownlog.resume/1", Log: head.Log.String(), Head: head.String(), Status: out.Status, Steps: out.Steps,
+		Permissions: openCallsJSON(out.Standing.Permissions), Detached: openCallsJSON(out.Standing.Detached),
+	}
+	if !out.Wake.IsZero() {
+		doc.Wake = out.Wake.UTC().Format(time.RFC3339Nano)
+	}
+	return doc
+}
+
+func openCallsJSON(calls []replay.OpenCall) []openCall {
+	var list []openCall
+	for _, call := range calls {
+		list = append(list, openCall{call.Key, call.Tool, string(call.Args)})
+	}
+	return list
+}

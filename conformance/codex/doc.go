@@ -1,0 +1,10 @@
+// Package codex holds tests of convert/codex that need more than Go: a corpus of
+// real sessions, recordings of the real tool with the requests it sent, and the
+// tool itself. They run with the build tag `conformance`:
+//
+//	OWNLOG_CORPUS=DIR OWNLOG_VENDORS=DIR OWNLOG_CODEX_CLI=DIR go test -tags conformance ./conformance/codex
+//
+// OWNLOG_CORPUS is a folder with real session files, OWNLOG_VENDORS one with
+// recordings below codex/captures, OWNLOG_CODEX_CLI one in which npm installed
+// the tool (node_modules/.bin/codex). A test whose folder is missing fails.
+package codex

@@ -1,0 +1,10 @@
+// Package opencode checks the OpenCode converter against what the real tool
+// wrote and sent, and against other people's storage trees: recordings and a
+// corpus that are too big, or not ours, to be part of this repository.
+//
+//	OWNLOG_VENDORS=DIR OWNLOG_CORPUS=DIR go test -tags conformance ./conformance/opencode
+//
+// $OWNLOG_VENDORS/opencode/captures holds databases, legacy trees and files of
+// `opencode export`, with the requests that the tool sent from them (sent-*.json).
+// Without the variables the tests fail; without the build tag there are none.
+package opencode

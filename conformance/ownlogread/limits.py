@@ -1,0 +1,11 @@
+"""Limits of the format (spec/README.md)."""
+
+MAX_ENTRY = 1_000_000
+MAX_RAW = 262_144
+MAX_DEPTH = 100
+MAX_NUMBER = 2**53 - 1
+MAX_HEADER_LINE = 65_536
+MAX_FRAME = 6 << 20
+MAX_WINDOW = 8 << 20
+MAX_INDEX = 64 << 20
+SECTOR = 512

@@ -1,0 +1,261 @@
+package claudecode
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// Options of an export, by the names of the command's flags.
+const (
+	// OptionCWD is the working directory that the session belongs to in the
+	// target. It decides the project folder. Empty: the session's own.
+	OptionCWD = "cwd"
+	// OptionRemap, if `true`, also replaces the session's own working directory by
+	// OptionCWD at the beginning of paths in tool arguments. It has no effect on
+	// records that are given back as they were.
+	OptionRemap = "remap"
+	// OptionOnly, if `transcript`, leaves out subagents and side files.
+	OptionOnly = "only"
+)
+
+// Export implements [convert.Vendor]. A session imported from Claude Code is
+// given back byte for byte, with its subagents and side files, in the places of a
+// configuration folder; entries that were added to a fork of it follow as records
+// of their own. Any other log is written anew from its view.
+func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
+	s, err := surveyLog(ctx, req)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.rows:
+		return exportSideFiles(ctx, req, s.project(req), s.session)
+	case s.mirrored:
+		return v.exportMirror(ctx, req, s)
+	}
+	return exportView(ctx, req, s)
+}
+
+// survey is what a log says about itself, and what it is.
+type survey struct {
+	mirrored bool // the first entry was made from a Claude Code transcript
+	rows     bool // the log holds side files
+	session  string
+	agent    string
+	cwd      string
+	title    string
+	// titleAfter is the title that entries of a fork gave it.
+	titleAfter string
+	vendor     string // whose records the log began with; empty: written natively
+	version    string
+	branch     string
+	children   []string // agents that the session started
+	size       int64
+	native     int64 // position of the first entry that was not imported, size if none
+}
+
+// surveyLog reads a log for what an export needs to know beforehand.
+func surveyLog(ctx context.Context, req convert.ExportRequest) (*survey, error) {
+	info, err := req.Store.Info(ctx, req.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &survey{size: info.Size}
+	if req.Size >= 0 && req.Size < s.size {
+		s.size = req.Size
+	}
+	s.native = s.size
+	children := make(map[string]bool)
+	err = convert.WalkEvents(ctx, req.Store, req.Log, 0, s.size, func(e convert.LogEvent) error {
+		if e.Event == nil {
+			return nil
+		}
+		src := e.Event.Source
+		if e.Seq == 0 && src != nil {
+			s.vendor = src.Vendor
+			s.mirrored, s.rows = src.Vendor == Name && src.Row == nil, src.Vendor == Name && src.Row != nil
+		}
+		if src == nil && e.Seq < s.native {
+			s.native = e.Seq
+		}
+		switch d := e.Event.Data.(type) {
+		case *schema.SessionOpened:
+			s.opened(d)
+		case *schema.SessionUpdated:
+			if d.Title != "" {
+				s.title = d.Title
+				if src == nil {
+					s.titleAfter = d.Title
+				}
+			}
+		case *schema.SessionLinked:
+			if isPlainName(d.Child) {
+				children[d.Child] = true
+			}
+		}
+		return nil
+	})
+	s.children = slices.Sorted(maps.Keys(children))
+	return s, err
+}
+
+// opened takes what session.opened says; the first word about the session and
+// its place counts, as the tool's project folder follows from it.
+func (s *survey) opened(d *schema.SessionOpened) {
+	if s.session == "" {
+		s.session, s.agent, s.version = d.VendorSession, d.Agent, d.VendorVersion
+	}
+	if s.cwd == "" {
+		s.cwd = d.CWD
+	}
+	if d.Title != "" {
+		s.title = d.Title
+	}
+	if d.Git != nil && s.branch == "" {
+		s.branch = d.Git.Branch
+	}
+}
+
+// project returns the name of the project's folder.
+func (s *survey) project(req convert.ExportRequest) string {
+	cwd := s.cwd
+	if to := req.Options[OptionCWD]; to != "" {
+		cwd = to
+	}
+	if cwd == "" {
+		return "-"
+	}
+	return projectDir(cwd)
+}
+
+// fileID names the exported session: its own id where the log is the session's
+// and the tool takes the id as a name, else the log's.
+func (s *survey) fileID(log format.LogID) string {
+	if isUUID(s.session) && (identity{session: s.session}).logName().LogID() == log {
+		return s.session
+	}
+	return log.String()
+}
+
+// exportMirror gives a transcript back, and what belongs to its session.
+func (v Vendor) exportMirror(ctx context.Context, req convert.ExportRequest, s *survey) error {
+	project := s.project(req)
+	if s.agent != "" {
+		return exportTranscript(ctx, req, s, agentPath(project, s.session, s.agent))
+	}
+	id := s.fileID(req.Log)
+	if err := exportTranscript(ctx, req, s, "projects/"+project+"/"+id+".jsonl"); err != nil {
+		return err
+	}
+	whole := req.Size < 0
+	if !whole || req.Options[OptionOnly] == "transcript" || s.session == "" {
+		return nil
+	}
+	for _, agent := range s.children {
+		if err := exportAgent(ctx, req, project, id, s.session, agent); err != nil {
+			return err
+		}
+	}
+	assets := convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: s.session}.LogID()
+	req.Log, req.SHA256 = assets, ""
+	if _, err := req.Store.Info(ctx, assets); errors.Is(err, format.ErrNotFound) {
+		return nil
+	}
+	return exportSideFiles(ctx, req, project, id)
+}
+
+// agentPath is where a subagent's transcript lies.
+func agentPath(project, session, agent string) string {
+	return "projects/" + project + "/" + session + "/subagents/agent-" + agent + ".jsonl"
+}
+
+// exportAgent gives a subagent's transcript back, if it was imported.
+func exportAgent(ctx context.Context, req convert.ExportRequest, project, fileID, session, agent string) error {
+	req.Log, req.SHA256 = identity{session, agent}.logName().LogID(), ""
+	s, err := surveyLog(ctx, req)
+	if errors.Is(err, format.ErrNotFound) {
+		req.Report.Add(schema.NotInSource, "subagent-transcript", 1, agent)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return exportTranscript(ctx, req, s, agentPath(project, fileID, agent))
+}
+
+// exportTranscript writes one mirrored transcript and, after it, the records of
+// entries that were added to a fork of it.
+func exportTranscript(ctx context.Context, req convert.ExportRequest, s *survey, name string) error {
+	return createFile(req.Out, name, func(w io.Writer) error {
+		next, err := convert.ExportTranscript(ctx, req, convert.TranscriptRange{To: s.size}, w)
+		if err != nil {
+			return err
+		}
+		req.Report.Add(schema.Preserved, "entry", next, "")
+		if next == s.size {
+			return nil
+		}
+		return continueTranscript(ctx, req, s, w)
+	})
+}
+
+// exportSideFiles writes the newest content of every side file that an assets
+// log holds.
+func exportSideFiles(ctx context.Context, req convert.ExportRequest, project, session string) error {
+	return convert.LatestRows(ctx, req.Store, req.Log, req.Size, func(row schema.Row, content []byte) error {
+		if row.Table != tableFile || !isPlainPath(row.ID) || !isPlainName(session) {
+			req.Report.Add(schema.Dropped, "side-file-with-unusable-name", 1, row.ID)
+			return nil
+		}
+		err := createFile(req.Out, sidePath(row.ID, project, session), func(w io.Writer) error {
+			_, err := w.Write(content)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		req.Report.Add(schema.Preserved, "side-file", 1, "")
+		return nil
+	})
+}
+
+// isPlainPath tells whether a side file's id is a relative path that can be used
+// everywhere.
+func isPlainPath(id string) bool {
+	for part := range strings.SplitSeq(id, "/") {
+		if !isPlainName(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// createFile makes one file of an export; it does not appear if write fails.
+func createFile(out convert.Output, name string, write func(io.Writer) error) error {
+	f, err := out.Create(name)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	err = write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		if a, ok := f.(interface{ Abort() error }); ok {
+			err = errors.Join(err, a.Abort())
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,248 @@
+package codex
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// Name is the vendor's name, on the command line and in Source.Vendor.
+const Name = "codex"
+
+// host is the member of an item that the CLI keeps to itself: it is written to
+// the rollout and taken off before an item is sent.
+const host = "internal_chat_message_metadata_passthrough"
+
+// Mapper turns the records of one rollout into events. It implements
+// [convert.Mapper].
+type Mapper struct {
+	findings convert.Findings
+	base     Base
+
+	numbers numbering
+
+	// Of the session.
+	begun     bool // the file's first session_meta has been seen, or a record that is none
+	paginated bool
+	provider  string
+	model     string
+	// Of the token counts of files without usage records.
+	hasUsageRecords bool
+	totalUsage      string
+
+	line, payload, metadata, hostSide object
+	scratch, item                     object
+	outer, inner, parts               decoder
+}
+
+// Base says where the history of a rollout begins that another rollout holds
+// (session_meta.history_base).
+type Base struct {
+	// Log and Size name the parent's entries. Zero: the parent is not there.
+	Log  string
+	Size int64
+}
+
+var _ convert.Mapper = (*Mapper)(nil)
+
+// NewMapper returns a mapper for one rollout. For a rollout whose history begins
+// in another one, base says where, and the records of that history have to be
+// mapped first, followed by [Mapper.NextFile].
+func NewMapper(findings convert.Findings, base Base) *Mapper {
+	return &Mapper{findings: findings, base: base, numbers: newNumbering()}
+}
+
+// NextFile tells the mapper that the records to come are another file's, which
+// goes on where the ones before ended.
+func (m *Mapper) NextFile() {
+	m.begun = false
+	m.paginated, m.hasUsageRecords, m.totalUsage = false, false, ""
+	m.numbers.close()
+}
+
+// Map implements [convert.Mapper].
+func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
+	r := record{m: m, run: run, line: rec.Line}
+	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opened); err != nil {
+		r.keep("", "not readable as JSON")
+		return
+	}
+	first := !m.begun
+	m.begun = true
+	if m.isBare() {
+		r.bare(first)
+	} else {
+		r.enveloped(first)
+	}
+	if len(run.Events) == 0 {
+		r.keep("", "not understood")
+	}
+}
+
+// opened are the members of a line that are read in the same walk.
+func (m *Mapper) opened(name []byte) *object {
+	switch string(name) {
+	case "payload":
+		return &m.payload
+	case "metadata":
+		return &m.metadata
+	}
+	return nil
+}
+
+// isBare reports whether the line has no envelope, as those of 2025.
+func (m *Mapper) isBare() bool { return m.line.get("payload") == nil }
+
+// record is the record being mapped.
+type record struct {
+	m    *Mapper
+	run  *convert.Run
+	line int64
+	time string
+}
+
+// enveloped maps {timestamp, type, payload, ...}.
+func (r *record) enveloped(first bool) {
+	m := r.m
+	kind := m.line.str("type")
+	r.time = eventTime(m.line.str("timestamp"))
+	if m.line.get("payload").kind() != '{' {
+		r.keep(kind, "unexpected type of member payload")
+		return
+	}
+	if m.line.get("metadata").kind() != '{' {
+		m.metadata.reset()
+	}
+	switch kind {
+	case "session_meta":
+		if !first {
+			r.keep(kind, "")
+			return
+		}
+		r.sessionMeta(&m.payload)
+	case "response_item":
+		r.item(&m.payload)
+	case "event_msg":
+		r.event(&m.payload)
+	case "turn_context":
+		r.turnContext()
+	case "compacted":
+		r.compacted()
+	case "token_usage_record":
+		r.usageRecord()
+	case "world_state", "inter_agent_communication", "inter_agent_communication_metadata",
+		"retained_context", "security_risk_score", "realtime_item", "dynamic_tools_updated":
+		r.keep(kind, "")
+	case "":
+		r.keep("", m.line.finding())
+	default:
+		r.unknown(kind)
+	}
+}
+
+// bare maps a line of the first generation (0.25.0): the session's first line,
+// {"record_type":"state"}, or an item.
+func (r *record) bare(first bool) {
+	m := r.m
+	m.metadata.reset()
+	switch {
+	case m.line.get("record_type") != nil:
+		r.keep(m.line.str("record_type"), "")
+	case m.line.get("type") == nil && first && m.line.get("id") != nil:
+		r.time = eventTime(m.line.str("timestamp"))
+		r.sessionMeta(&m.line)
+	case m.line.get("type") == nil:
+		r.keep("", "missing member type")
+	case recordTypes[m.line.str("type")]:
+		r.keep(m.line.str("type"), "missing member payload")
+	default:
+		r.item(&m.line)
+	}
+}
+
+// add appends an event to the run.
+func (r *record) add(actor schema.ActorKind, turn, step int64, data schema.Data) {
+	r.run.Events = append(r.run.Events, &schema.Event{
+		Time:  r.time,
+		Actor: schema.Actor{Kind: actor},
+		Turn:  turn,
+		Step:  step,
+		Data:  data,
+	})
+}
+
+// keep makes the record a vendor.record, with a finding if something is wrong
+// with it.
+func (r *record) keep(kind, finding string) {
+	r.run.Events = r.run.Events[:0]
+	r.run.Blobs = r.run.Blobs[:0]
+	r.add(schema.ActorExecutor, 0, 0, &schema.VendorRecord{Kind: kind, Finding: finding})
+	if finding != "" {
+		r.found("unexpected-record")
+	}
+}
+
+// unknown keeps a record of a type this version does not know.
+func (r *record) unknown(kind string) {
+	r.keep(kind, "")
+	r.found("unknown-record-type")
+}
+
+func (r *record) found(code string) {
+	r.m.findings.Add(code, fmt.Sprintf("line %d", r.line))
+}
+
+// text makes a text of a string, and a blob of a long one.
+func (r *record) text(s string) schema.Text {
+	if len(s) <= schema.MaxString {
+		return schema.String(s)
+	}
+	return schema.Text{Blob: r.blob([]byte(s), "text/plain"), Set: true}
+}
+
+// blob stores content beside the run and returns its reference.
+func (r *record) blob(data []byte, media string) *schema.Blob {
+	b := convert.NewBlob(data, media)
+	r.run.Blobs = append(r.run.Blobs, b)
+	return &b.Ref
+}
+
+// seal keeps an item in the provider's own form.
+func (r *record) seal(item []byte) *schema.Seal {
+	s := &schema.Seal{Provider: r.m.provider, API: apiResponses, Model: r.m.model, Kind: schema.SealEncrypted}
+	if v, ok := schema.VendorJSON(item); ok {
+		s.Item = v
+	} else {
+		s.ItemBlob = r.blob(item, "application/json")
+	}
+	return s
+}
+
+// apiResponses is the one provider interface that the CLI speaks.
+const apiResponses = "responses"
+
+// vendorJSON is schema.VendorJSON for values that may be left out.
+func vendorJSON(v []byte) jsontext.Value {
+	out, ok := schema.VendorJSON(v)
+	if !ok {
+		return nil
+	}
+	return out
+}
+
+// eventTime brings a record's time into the form of an event's: UTC, as precise
+// as it was. A time that cannot be read is none.
+func eventTime(s string) string {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return ""
+	}
+	if s[len(s)-1] == 'Z' {
+		return s
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

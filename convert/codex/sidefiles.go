@@ -1,0 +1,152 @@
+package codex
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// importSide mirrors what a side file says about sessions into their assets logs.
+func importSide(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+	switch src.Group {
+	case groupIndex:
+		for _, f := range src.Files {
+			if err := importIndex(ctx, m, src, f); err != nil {
+				return fmt.Errorf("%s: %w", f.Path, err)
+			}
+		}
+		return nil
+	case groupGoals, groupQueue:
+		return importDatabase(ctx, m, src)
+	}
+	return fmt.Errorf("side file group %q is not known", src.Group)
+}
+
+// assetsName names the log of a session's side files.
+func assetsName(session string) convert.LogName {
+	return convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: session}
+}
+
+// sideRow is one row of a side file.
+type sideRow struct {
+	row    schema.Row
+	record []byte
+	data   schema.Data
+	time   string
+}
+
+// sideRows are the rows of a side file, by session, in the order of the file.
+type sideRows struct {
+	sessions []string
+	rows     map[string][]sideRow
+	// complete: a row that was there before and is not now is gone.
+	complete bool
+}
+
+func (s *sideRows) add(session string, row sideRow) {
+	if s.rows == nil {
+		s.rows = make(map[string][]sideRow)
+	}
+	if _, ok := s.rows[session]; !ok {
+		s.sessions = append(s.sessions, session)
+	}
+	s.rows[session] = append(s.rows[session], row)
+}
+
+// put mirrors the rows into the assets logs of their sessions.
+func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
+	for _, session := range s.sessions {
+		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
+		if err != nil {
+			return err
+		}
+		for _, r := range s.rows[session] {
+			if _, _, same := rows.Seen(r.row, r.record); same {
+				continue
+			}
+			run := convert.Run{
+				Record: convert.Record{Bytes: r.record},
+				Row:    &r.row,
+				Events: []*schema.Event{{Time: r.time, Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: r.data}},
+			}
+			if err := rows.Put(ctx, run); err != nil {
+				return err
+			}
+		}
+		if s.complete {
+			if err := putGone(ctx, rows); err != nil {
+				return err
+			}
+		}
+		if _, err := rows.Close(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putGone notes the rows that are not there any more.
+func putGone(ctx context.Context, rows *convert.Rows) error {
+	for _, row := range rows.Missing() {
+		run := convert.Run{
+			Row:    &row,
+			Events: []*schema.Event{{Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: &schema.VendorRecord{Kind: "gone"}}},
+		}
+		if err := rows.Put(ctx, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxIndexLine is the longest line of a session index that is read.
+const maxIndexLine = 1 << 20
+
+// importIndex reads session_index.jsonl: {"id","thread_name","updated_at"}, of
+// which the last line of an id counts. It only ever grows, so a session's n-th
+// line is the row `<session>/<n>`.
+func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f convert.File) error {
+	file, err := src.Open(ctx, f)
+	if err != nil {
+		return err
+	}
+	rows, err := readIndex(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return rows.put(ctx, m, f.Path)
+}
+
+func readIndex(r io.Reader) (*sideRows, error) {
+	var rows sideRows
+	var d decoder
+	var o object
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxIndexLine)
+	for lines.Scan() {
+		line := bytes.TrimSpace(lines.Bytes())
+		o.parse(&d, line)
+		id, name := o.str("id"), o.str("thread_name")
+		if id == "" {
+			continue
+		}
+		row := sideRow{
+			row:    schema.Row{Table: "session_index", ID: id + "/" + strconv.Itoa(len(rows.rows[id])+1)},
+			record: bytes.Clone(line),
+			time:   eventTime(o.str("updated_at")),
+			data:   &schema.SessionUpdated{Title: name},
+		}
+		if name == "" {
+			row.data = &schema.VendorRecord{Kind: "session_index"}
+		}
+		rows.add(id, row)
+	}
+	return &rows, lines.Err()
+}

@@ -1,0 +1,222 @@
+package convert
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/format"
+)
+
+// Imports are a store's import records, kept beside the logs: what came from
+// where, and how each content that was seen ended. Except for the endings they
+// are a cache; the logs decide. Imports without a folder live in memory. It is
+// safe for concurrent use by one process; of several processes the last to
+// write a source's record wins, which costs a comparison and no data.
+type Imports struct {
+	dir string
+
+	mu       sync.Mutex
+	contents map[format.LogID][]Content
+	sources  map[string]SourceRecord
+}
+
+// OpenImports returns the records in a folder, which is made when the first
+// record comes; with an empty dir they are kept in memory only.
+func OpenImports(dir string) *Imports {
+	return &Imports{dir: dir, contents: make(map[format.LogID][]Content), sources: make(map[string]SourceRecord)}
+}
+
+// Content is one state of a source as it was seen. Export gives it back.
+type Content struct {
+	SHA256  string `json:"sha256"` // of all its bytes, 64 hexadecimal digits
+	Bytes   int64  `json:"bytes"`
+	Entries int64  `json:"entries"` // size of the log that holds it
+	End     []byte `json:"end"`     // the bytes after the last record
+}
+
+// SourceRecord is what is known of a source from its last import.
+type SourceRecord struct {
+	Path     string            `json:"path"`
+	Vendor   string            `json:"vendor"`
+	Kind     ClaimKind         `json:"kind"`
+	Group    string            `json:"group,omitzero"`
+	Size     int64             `json:"size"`
+	ModTime  int64             `json:"mtime_ns"`
+	Status   FileStatus        `json:"status"`
+	Final    bool              `json:"final,omitzero"` // unfinished records were taken as damaged
+	Outcomes []OutcomeRecord   `json:"outcomes,omitzero"`
+	Rows     map[string]string `json:"rows,omitzero"` // row to the digest of the bytes it had last
+}
+
+// OutcomeRecord is what an import of the source did to one log.
+type OutcomeRecord struct {
+	Log      string    `json:"log"`
+	Entries  int64     `json:"entries"`
+	SHA256   string    `json:"sha256,omitzero"`
+	Pending  int64     `json:"pending,omitzero"`
+	Findings []Finding `json:"findings,omitzero"`
+}
+
+// Contents returns the known states of a log's sources, oldest first.
+func (im *Imports) Contents(log format.LogID) ([]Content, error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return im.load(log)
+}
+
+// load returns the contents of a log; im.mu is held.
+func (im *Imports) load(log format.LogID) ([]Content, error) {
+	if known, ok := im.contents[log]; ok || im.dir == "" {
+		return known, nil
+	}
+	b, err := os.ReadFile(im.contentsPath(log))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("import records of log %s: %w", log, err)
+	}
+	var list []Content
+	for line := range bytes.Lines(b) {
+		var c Content
+		// A line torn by a crash names a content that was not acknowledged.
+		if json.Unmarshal(line, &c) == nil {
+			list = append(list, c)
+		}
+	}
+	im.contents[log] = list
+	return list, nil
+}
+
+// AddContent remembers a state of a log's source, durably.
+func (im *Imports) AddContent(log format.LogID, c Content) error {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	known, err := im.load(log)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if k.SHA256 == c.SHA256 && k.Entries == c.Entries {
+			return nil
+		}
+	}
+	im.contents[log] = append(known, c)
+	if im.dir == "" {
+		return nil
+	}
+	line, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if err := appendLine(im.contentsPath(log), line); err != nil {
+		return fmt.Errorf("import records of log %s: %w", log, err)
+	}
+	return nil
+}
+
+// appendLine adds a line to a file, durably. A torn line before it is closed.
+func appendLine(name string, line []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err == nil && st.Size() > 0 {
+		var last [1]byte
+		if _, err = f.ReadAt(last[:], st.Size()-1); err == nil && last[0] != '\n' {
+			line = append([]byte{'\n'}, line...)
+		}
+	}
+	if err == nil {
+		_, err = f.Write(append(line, '\n'))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Source returns what is known of the source at a path.
+func (im *Imports) Source(path string) (SourceRecord, bool) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.dir == "" {
+		rec, ok := im.sources[path]
+		return rec, ok
+	}
+	b, err := os.ReadFile(im.sourcePath(path))
+	if err != nil {
+		return SourceRecord{}, false // a cache: not knowing costs a comparison
+	}
+	var rec SourceRecord
+	if json.Unmarshal(b, &rec) != nil || rec.Path != path {
+		return SourceRecord{}, false
+	}
+	return rec, true
+}
+
+// PutSource remembers an import of a source.
+func (im *Imports) PutSource(rec SourceRecord) error {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.dir == "" {
+		im.sources[rec.Path] = rec
+		return nil
+	}
+	b, err := json.Marshal(rec, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return err
+	}
+	name := im.sourcePath(rec.Path)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	// Not synced: losing the record costs a comparison.
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("import record of %s: %w", rec.Path, err), discard(f.Name()))
+	}
+	return nil
+}
+
+func (im *Imports) contentsPath(log format.LogID) string {
+	return filepath.Join(im.dir, "logs", log.String()+".jsonl")
+}
+
+func (im *Imports) sourcePath(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	name := hex.EncodeToString(sum[:])
+	return filepath.Join(im.dir, "sources", name[:2], name+".json")
+}
+
+// FileStatus says what an import did with a file.
+type FileStatus string
+
+// The statuses of files.
+const (
+	FileImported  FileStatus = "imported"
+	FileUnchanged FileStatus = "unchanged" // since the last import, by size and time
+	FileRefused   FileStatus = "refused"   // not history, or not readable: see the reason
+	FileFailed    FileStatus = "failed"    // its bytes are not accounted for
+)

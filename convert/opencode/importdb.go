@@ -1,0 +1,257 @@
+package opencode
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// importDatabase mirrors every session of a database.
+func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+	path := src.Group
+	if path == "" {
+		path = strings.TrimSuffix(src.Files[0].Path, walSuffix)
+	}
+	copied, remove, err := snapshot(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	db, err := openDatabase(ctx, copied, false)
+	cutShort := isDamage(err)
+	if cutShort {
+		db, err = openDatabase(ctx, copied, true)
+	}
+	switch {
+	case errors.Is(err, errNotOpenCode):
+		return &convert.RefusedError{Reason: errNotOpenCode.Error()}
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer db.Close()
+	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != ""}
+	if cutShort {
+		if err := run.salvage(ctx); err != nil {
+			return err
+		}
+		run.saved.lost = slices.Insert(run.saved.lost, 0, "pages at the end of the file")
+	}
+	return run.all(ctx)
+}
+
+// databaseImport is the import of one database.
+type databaseImport struct {
+	m      *convert.Mirror
+	db     *database
+	path   string
+	events bool
+	saved  *salvage // once a damaged page was met
+}
+
+func (di *databaseImport) all(ctx context.Context) error {
+	var ids []string
+	var rowless int
+	err := errSalvage
+	if di.saved == nil {
+		ids, rowless, err = di.db.sessions(ctx)
+	}
+	if err == errSalvage || isDamage(err) {
+		if err = di.salvage(ctx); err == nil {
+			ids, rowless = di.saved.sessionIDs()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", di.path, err)
+	}
+	for i, id := range ids {
+		if err := di.session(ctx, id, i >= len(ids)-rowless); err != nil {
+			return err
+		}
+	}
+	if err := di.projects(ctx); err != nil {
+		return err
+	}
+	if di.saved != nil && len(di.saved.lost) > 0 {
+		return &DamageError{Path: di.path, Lost: di.saved.lost}
+	}
+	return nil
+}
+
+// DamageError: a database has damaged pages. Everything that could be read was
+// imported; Lost names what could not, a row or a stretch of rows each.
+type DamageError struct {
+	Path string
+	Lost []string
+}
+
+func (e *DamageError) Error() string {
+	const most = 5
+	list := strings.Join(e.Lost[:min(most, len(e.Lost))], ", ")
+	if len(e.Lost) > most {
+		list += fmt.Sprintf(" and %d more", len(e.Lost)-most)
+	}
+	return fmt.Sprintf("%s: database disk image is malformed: what is readable was imported; lost: %s", e.Path, list)
+}
+
+// errSalvage: the database is known to be damaged, so only what was salvaged is read.
+var errSalvage = errors.New("damaged")
+
+func (di *databaseImport) salvage(ctx context.Context) (err error) {
+	if di.saved == nil {
+		di.saved, err = salvageDatabase(ctx, di.db)
+	}
+	return err
+}
+
+// session mirrors one session.
+func (di *databaseImport) session(ctx context.Context, id string, rowless bool) error {
+	log, err := openSessionLog(ctx, di.m, sessionName(id), di.path)
+	if err != nil {
+		return err
+	}
+	if rowless {
+		log.rows.Findings().Add("session-row-missing", "session "+id)
+	}
+	done := make(map[schema.Row]bool) // what was read before a damaged page
+	err = errSalvage
+	if di.saved == nil {
+		err = di.put(ctx, log, di.db.session(ctx, id), done)
+	}
+	if err == errSalvage || isDamage(err) {
+		if err = di.salvage(ctx); err == nil {
+			err = di.put(ctx, log, di.saved.session(ctx, id), done)
+		}
+	}
+	if err == nil && di.events {
+		err = di.put(ctx, log, di.db.sessionEvents(ctx, id), nil)
+		if isDamage(err) {
+			log.rows.Findings().Add("event-rows-damaged", "session "+id)
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: session %s: %w", di.path, id, err)
+	}
+	return log.close(ctx, di.saved == nil)
+}
+
+func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Seq2[row, error], done map[schema.Row]bool) error {
+	for r, err := range rows {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		key := schema.Row{Table: r.table, ID: r.id}
+		if done[key] {
+			continue
+		}
+		if done != nil {
+			done[key] = true
+		}
+		if err := log.put(ctx, key, r.bytes, fromRow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sessionLog is a session's log while rows are put into it.
+type sessionLog struct {
+	rows     *convert.Rows
+	mapper   *mapper
+	database map[schema.Row]bool // rows that a database gave
+}
+
+// openSessionLog takes up the state of the log that mirrors a session.
+func openSessionLog(ctx context.Context, m *convert.Mirror, name convert.LogName, path string) (*sessionLog, error) {
+	l := &sessionLog{mapper: newMapper(nil), database: make(map[schema.Row]bool)}
+	var err error
+	l.rows, err = m.OpenRows(ctx, name, path, func(_ int64, ev *schema.Event, raw []byte) error {
+		l.mapper.restore(ev, raw)
+		if ev.Source != nil && ev.Source.Row != nil && ev.Source.Part == 0 && fromDatabase(ev, raw) {
+			l.database[*ev.Source.Row] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.mapper.findings = l.rows.Findings()
+	return l, nil
+}
+
+// fromDatabase tells a database row's entry from a file's. Records that are kept
+// whole in a blob are too big for files.
+func fromDatabase(ev *schema.Event, raw []byte) bool {
+	switch {
+	case raw != nil:
+		return isRow(raw)
+	case len(ev.RawParts) > 0:
+		return isRow([]byte(ev.RawParts[0].Inline))
+	case ev.Raw64 != "":
+		b, err := base64.StdEncoding.DecodeString(ev.Raw64)
+		return err == nil && isRow(b)
+	}
+	return ev.RawBlob != nil
+}
+
+// put adds a row unless the log has it. read takes its bytes apart.
+func (l *sessionLog) put(ctx context.Context, key schema.Row, b []byte, read func(id string, b []byte) record) error {
+	_, _, same := l.rows.Seen(key, b)
+	if same && !l.mapper.waiting(key) {
+		return nil
+	}
+	run := convert.Run{Record: convert.Record{Bytes: b}, Row: &key}
+	l.mapper.mapRecord(read(key.ID, b), &run)
+	return l.rows.Put(ctx, run)
+}
+
+// close says which rows the source no longer has, if complete tells that it was
+// read to its end, and ends the import of the log.
+func (l *sessionLog) close(ctx context.Context, complete bool) error {
+	if complete {
+		for _, gone := range l.rows.Missing() {
+			if gone.Table == tableEvent {
+				continue // not asked for this time, or deleted by an upgrade
+			}
+			run := convert.Run{Row: &gone}
+			emit(&run, nil, schema.ActorImport, response{}, &schema.VendorRecord{Kind: kindGone})
+			if err := l.rows.Put(ctx, run); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := l.rows.Close(ctx)
+	return err
+}
+
+// projects mirrors what the sessions of a project share.
+func (di *databaseImport) projects(ctx context.Context) error {
+	for _, id := range di.db.projects(ctx) {
+		log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
+		if err != nil {
+			return err
+		}
+		err = di.put(ctx, log, di.db.project(ctx, id), nil)
+		if isDamage(err) {
+			log.rows.Findings().Add("project-damaged", "project "+id)
+			err = nil
+		}
+		if err == nil {
+			err = log.close(ctx, di.saved == nil)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: project %s: %w", di.path, id, err)
+		}
+	}
+	return nil
+}

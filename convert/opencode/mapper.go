@@ -1,0 +1,336 @@
+package opencode
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// mapper turns the rows of one session into events. Its state is a function of
+// the runs in the log: [mapper.restore] takes it up from there, so that rows
+// which are new or changed go on with the same numbers.
+//
+// Turns count user messages; steps count the assistant messages of a turn, and
+// further step-start parts inside one (files of 2025); indexes count the calls
+// of a step. A row that comes again keeps the numbers of its first run.
+type mapper struct {
+	findings convert.Findings
+	turns    int64              // user messages so far
+	steps    map[int64]int64    // by turn: responses so far
+	calls    map[response]int64 // calls so far
+	messages map[string]*message
+	parts    map[string]place
+	orphans  map[string]string // by part: its message, which was not known
+}
+
+// response names a model response of the log.
+type response struct{ turn, step int64 }
+
+// message is what the parts of a message must know of it.
+type message struct {
+	role       string
+	turn       int64
+	first      int64 // step of its first response, 0 for users
+	step       int64 // step of its parts from here on
+	provider   string
+	model      string
+	stepStarts int // step-start parts so far
+}
+
+// place is the numbers that a part got with its first run.
+type place struct {
+	response
+	index int64 // of its call, -1 if it is none
+}
+
+const (
+	roleUser      = "user"
+	roleAssistant = "assistant"
+)
+
+func newMapper(findings convert.Findings) *mapper {
+	return &mapper{
+		findings: findings,
+		steps:    make(map[int64]int64),
+		calls:    make(map[response]int64),
+		messages: make(map[string]*message),
+		parts:    make(map[string]place),
+		orphans:  make(map[string]string),
+	}
+}
+
+// restore takes up the state from an event that the log holds, in log order.
+// raw are the bytes of the run's row, or nil.
+func (m *mapper) restore(ev *schema.Event, raw []byte) {
+	if ev.Source == nil || ev.Source.Row == nil {
+		return
+	}
+	row, at := ev.Source.Row, response{ev.Turn, ev.Step}
+	m.turns = max(m.turns, ev.Turn)
+	if ev.Step > 0 {
+		m.steps[ev.Turn] = max(m.steps[ev.Turn], ev.Step)
+	}
+	switch row.Table {
+	case tableMessage:
+		m.restoreMessage(ev)
+	case tablePart:
+		m.restorePart(row.ID, at, ev, raw)
+	}
+}
+
+func (m *mapper) restoreMessage(ev *schema.Event) {
+	switch data := ev.Data.(type) {
+	case *schema.UserMessage:
+		if m.messages[data.MessageID] == nil {
+			m.messages[data.MessageID] = &message{role: roleUser, turn: ev.Turn}
+		}
+	case *schema.ModelOutput:
+		msg := m.messages[data.MessageID]
+		if msg == nil {
+			msg = &message{role: roleAssistant, turn: ev.Turn, first: ev.Step, step: ev.Step}
+			m.messages[data.MessageID] = msg
+		}
+		msg.provider, msg.model = data.Provider, data.Model
+	}
+}
+
+func (m *mapper) restorePart(id string, at response, ev *schema.Event, raw []byte) {
+	if ev.Source.Part == 0 {
+		delete(m.orphans, id)
+	}
+	if at == (response{}) {
+		if data, ok := ev.Data.(*schema.VendorRecord); ok && data.Finding == findingText(partWithoutMessage) {
+			m.orphans[id] = partMessage(raw)
+		}
+		return // never placed
+	}
+	p, known := m.parts[id]
+	if !known {
+		p = place{at, -1}
+	}
+	var messageID string
+	switch data := ev.Data.(type) {
+	case *schema.ModelOutput:
+		messageID = data.MessageID
+		for _, b := range data.Blocks {
+			if b.Type != schema.BlockToolCall || b.Index == nil {
+				continue
+			}
+			p.index = *b.Index
+			m.calls[at] = max(m.calls[at], *b.Index+1)
+		}
+	case *schema.VendorRecord:
+		if data.Kind == kindStepStart && ev.Source.Part == 0 && !known {
+			messageID = partMessage(raw)
+			if msg := m.messages[messageID]; msg != nil {
+				msg.stepStarts++
+			}
+		}
+	}
+	m.parts[id] = p
+	if msg := m.messages[messageID]; msg != nil && msg.turn == at.turn {
+		msg.step = max(msg.step, at.step)
+	}
+}
+
+// partMessage finds a part's message in the bytes of its row or file.
+func partMessage(raw []byte) string {
+	if isRow(raw) {
+		return fromRow("", raw).messageID
+	}
+	return fromFile(tablePart, "", raw).messageID
+}
+
+// mapRecord appends the record's events to the run.
+func (m *mapper) mapRecord(rec record, run *convert.Run) {
+	if rec.finding != "" {
+		m.unreadable(rec, run, rec.finding)
+		return
+	}
+	switch rec.table {
+	case tableSession:
+		m.mapSession(rec, run)
+	case tableMessage:
+		m.mapMessage(rec, run)
+	case tablePart:
+		m.mapPart(rec, run)
+	default:
+		emit(run, rec.created, schema.ActorImport, response{}, &schema.VendorRecord{Kind: rec.table})
+	}
+}
+
+// waiting tells of a row that was kept without meaning because its message was
+// not known, when now it is: then it must be mapped again although it is the same.
+func (m *mapper) waiting(row schema.Row) bool {
+	if row.Table != tablePart || len(m.orphans) == 0 {
+		return false
+	}
+	message, orphan := m.orphans[row.ID]
+	return orphan && m.messages[message] != nil
+}
+
+// unreadable keeps a record's bytes and counts what is wrong with it.
+func (m *mapper) unreadable(rec record, run *convert.Run, code string) {
+	run.Events = run.Events[:0]
+	run.Blobs = run.Blobs[:0]
+	m.find(code, rec)
+	emit(run, rec.created, schema.ActorImport, response{}, &schema.VendorRecord{Kind: rec.table, Finding: findingText(code)})
+}
+
+// findingText says a finding's code in words.
+func findingText(code string) string { return strings.ReplaceAll(code, "-", " ") }
+
+// partWithoutMessage is the code of parts whose message is missing or unreadable.
+const partWithoutMessage = "part-without-message"
+
+func (m *mapper) find(code string, rec record) {
+	if m.findings != nil {
+		m.findings.Add(code, rec.table+" "+rec.id)
+	}
+}
+
+// emit appends an event to the run.
+func emit(run *convert.Run, ms *int64, actor schema.ActorKind, at response, data schema.Data) {
+	run.Events = append(run.Events, &schema.Event{
+		Time:  timeText(ms),
+		Actor: schema.Actor{Kind: actor},
+		Turn:  at.turn,
+		Step:  at.step,
+		Data:  data,
+	})
+}
+
+// text makes a Text of a string, or of a blob when it is long.
+func text(run *convert.Run, s string) schema.Text {
+	if len(s) <= schema.MaxString {
+		return schema.String(s)
+	}
+	ref := blob(run, []byte(s), "text/plain; charset=utf-8")
+	return schema.Text{Blob: &ref, Set: true}
+}
+
+// blob adds content that the run's events refer to.
+func blob(run *convert.Run, content []byte, media string) schema.Blob {
+	sum := sha256.Sum256(content)
+	ref := schema.Blob{Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: int64(len(content)), Media: media}
+	run.Blobs = append(run.Blobs, convert.PendingBlob{Ref: ref, Data: content})
+	return ref
+}
+
+// sessionFields are the members that a session row and a session file share.
+type sessionFields struct {
+	ID          string
+	ParentID    string
+	Directory   string
+	Title       string
+	Version     string
+	Model       *vendorModel
+	Permissions jsontext.Value
+}
+
+// vendorModel is how a session or user message names its model.
+type vendorModel struct {
+	ID         string `json:"id"`
+	ProviderID string `json:"providerID"`
+	ModelID    string `json:"modelID"`
+	Variant    string `json:"variant"`
+}
+
+func (v *vendorModel) neutral() *schema.Model {
+	if v == nil || *v == (vendorModel{}) {
+		return nil
+	}
+	id := v.ModelID
+	if id == "" {
+		id = v.ID
+	}
+	return &schema.Model{Provider: v.ProviderID, ID: id, Variant: v.Variant}
+}
+
+func (m *mapper) mapSession(rec record, run *convert.Run) {
+	var s sessionFields
+	var err error
+	if rec.cells != nil {
+		s, err = sessionRow(rec.cells)
+	} else {
+		s, rec.created, err = sessionFile(rec.data)
+	}
+	if err != nil {
+		m.unreadable(rec, run, "unexpected-type")
+		return
+	}
+	if s.ID == "" {
+		s.ID = rec.id
+	}
+	opened := &schema.SessionOpened{
+		VendorSession: s.ID, CWD: s.Directory, VendorVersion: s.Version, Title: s.Title,
+		Model: s.Model.neutral(),
+	}
+	if len(s.Permissions) > 0 && s.Permissions.Kind() != 'n' {
+		if v, ok := schema.VendorJSON(s.Permissions); ok {
+			opened.Permissions = v
+		} else {
+			m.find("permissions-not-portable", rec)
+		}
+	}
+	if s.ParentID != "" {
+		opened.Link = &schema.SessionLink{Session: s.ParentID, Kind: "subagent"}
+	}
+	emit(run, rec.created, schema.ActorSystem, response{}, opened)
+	if s.ParentID != "" {
+		emit(run, rec.created, schema.ActorSystem, response{}, &schema.SessionLinked{Parent: s.ParentID})
+	}
+}
+
+// sessionRow reads a session's columns. Columns that an older schema lacks are
+// absent; JSON in a column that cannot be read leaves its member absent.
+func sessionRow(cells []cell) (sessionFields, error) {
+	var s sessionFields
+	for _, c := range cells {
+		switch c.name {
+		case "id":
+			s.ID = textOf(c.value)
+		case "parent_id":
+			s.ParentID = textOf(c.value)
+		case "directory":
+			s.Directory = textOf(c.value)
+		case "title":
+			s.Title = textOf(c.value)
+		case "version":
+			s.Version = textOf(c.value)
+		case "model":
+			if t := textOf(c.value); t != "" {
+				if err := unmarshal([]byte(t), &s.Model); err != nil {
+					return s, err
+				}
+			}
+		case "permission":
+			if t := textOf(c.value); isJSON([]byte(t)) {
+				s.Permissions = jsontext.Value(t)
+			}
+		}
+	}
+	return s, nil
+}
+
+func sessionFile(data jsontext.Value) (sessionFields, *int64, error) {
+	var f struct {
+		ID         string         `json:"id"`
+		ParentID   string         `json:"parentID"`
+		Directory  string         `json:"directory"`
+		Title      string         `json:"title"`
+		Version    string         `json:"version"`
+		Model      *vendorModel   `json:"model"`
+		Permission jsontext.Value `json:"permission"`
+		Time       struct {
+			Created jsontext.Value `json:"created"`
+		} `json:"time"`
+	}
+	err := unmarshal(data, &f)
+	return sessionFields{f.ID, f.ParentID, f.Directory, f.Title, f.Version, f.Model, f.Permission}, milliseconds(f.Time.Created), err
+}

@@ -1,0 +1,369 @@
+package opencode
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// maxTreeFile is the largest file of a legacy tree that is read, in bytes.
+const maxTreeFile = 64 << 20
+
+// tree is the legacy storage folder: an index of its files, no contents.
+type tree struct {
+	src      convert.Source
+	projects []convert.File
+	sessions map[string]convert.File              // by id
+	messages map[string][]convert.File            // by session
+	parts    map[string][]convert.File            // by message folder
+	other    map[string]map[string][]convert.File // by session: tables todo and session_diff
+}
+
+// treeMessage is a message file and what sorts it.
+type treeMessage struct {
+	file    convert.File
+	rowID   string
+	id      string
+	created int64
+	folders []string // part folders
+}
+
+// importTree mirrors every session of a legacy tree. Files may be missing on
+// every level: a session's file, a message's, its part folder.
+func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+	t := newTree(src)
+	for _, f := range t.projects {
+		id := baseName(f)
+		log, err := openSessionLog(ctx, m, projectName(id), src.Group)
+		if err != nil {
+			return err
+		}
+		if err := t.put(ctx, log, f, tableProject, id, ""); err != nil {
+			return err
+		}
+		if err := log.close(ctx, true); err != nil {
+			return err
+		}
+	}
+	owners, err := t.orphanFolders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range t.sessionIDs(owners) {
+		if err := t.importSession(ctx, m, id, owners[id]); err != nil {
+			return fmt.Errorf("%s: session %s: %w", src.Group, id, err)
+		}
+	}
+	return nil
+}
+
+func newTree(src convert.Source) *tree {
+	t := &tree{
+		src:      src,
+		sessions: make(map[string]convert.File), messages: make(map[string][]convert.File),
+		parts: make(map[string][]convert.File), other: make(map[string]map[string][]convert.File),
+	}
+	for _, f := range src.Files {
+		parts := strings.Split(filepath.ToSlash(f.Path), "/")
+		_, table, ok := treePlace(parts)
+		if !ok {
+			continue
+		}
+		folder := parts[len(parts)-2]
+		switch table {
+		case tableProject:
+			t.projects = append(t.projects, f)
+		case tableSession:
+			t.sessions[baseName(f)] = f
+		case tableMessage:
+			t.messages[folder] = append(t.messages[folder], f)
+		case tablePart:
+			t.parts[folder] = append(t.parts[folder], f)
+		default:
+			id := baseName(f)
+			if t.other[id] == nil {
+				t.other[id] = make(map[string][]convert.File)
+			}
+			t.other[id][table] = append(t.other[id][table], f)
+		}
+	}
+	return t
+}
+
+func baseName(f convert.File) string {
+	return strings.TrimSuffix(filepath.Base(f.Path), ".json")
+}
+
+func folderName(f convert.File) string { return filepath.Base(filepath.Dir(f.Path)) }
+
+// sessionIDs lists the sessions that anything in the tree names, in the order of
+// their ids: files have no order of their own.
+func (t *tree) sessionIDs(owners map[string][]string) []string {
+	var ids []string
+	for id := range t.sessions {
+		ids = append(ids, t.folderID(id))
+	}
+	for id := range t.messages {
+		ids = append(ids, id)
+	}
+	for id := range owners {
+		ids = append(ids, id)
+	}
+	for id := range t.other {
+		ids = append(ids, t.folderID(id))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// folderID is a session's id as its message folder spells it. Some writers put
+// the prefix on the file alone.
+func (t *tree) folderID(id string) string {
+	if bare, ok := strings.CutPrefix(id, sessionPrefix+"_"); ok && t.messages[id] == nil && t.messages[bare] != nil {
+		return bare
+	}
+	return id
+}
+
+// orphanFolders finds, for part folders without a message file, the session that
+// their parts name.
+func (t *tree) orphanFolders(ctx context.Context) (map[string][]string, error) {
+	known := make(map[string]bool)
+	for _, files := range t.messages {
+		for _, f := range files {
+			id, err := t.messageID(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			known[id], known[baseName(f)] = true, true
+		}
+	}
+	owners := make(map[string][]string)
+	for folder, files := range t.parts {
+		if known[folder] {
+			continue
+		}
+		session := ""
+		for _, f := range files {
+			b, err := t.read(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			rec := fromFile(tablePart, "", b)
+			if known[rec.messageID] {
+				session = "" // importSession finds it by its parts
+				break
+			}
+			if rec.sessionID != "" {
+				session = rec.sessionID
+				break
+			}
+			session = "unknown"
+		}
+		if session != "" {
+			owners[session] = append(owners[session], folder)
+		}
+	}
+	for _, folders := range owners {
+		slices.Sort(folders)
+	}
+	return owners, nil
+}
+
+func (t *tree) messageID(ctx context.Context, f convert.File) (string, error) {
+	b, err := t.read(ctx, f)
+	if err != nil {
+		return "", err
+	}
+	var info messageInfo
+	if unmarshal(b, &info) == nil && info.ID != "" {
+		return info.ID, nil
+	}
+	return baseName(f), nil
+}
+
+func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, orphans []string) error {
+	log, err := openSessionLog(ctx, m, sessionName(id), t.src.Group)
+	if err != nil {
+		return err
+	}
+	file, ok := t.sessions[id]
+	if !ok {
+		file, ok = t.sessions[sessionPrefix+"_"+id]
+	}
+	if ok {
+		err = t.put(ctx, log, file, tableSession, id, "")
+	} else {
+		log.rows.Findings().Add("session-file-missing", "session "+id)
+	}
+	if err != nil {
+		return err
+	}
+	messages, err := t.sortedMessages(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, msg := range messages {
+		if err := t.put(ctx, log, msg.file, tableMessage, msg.rowID, ""); err != nil {
+			return err
+		}
+		if len(msg.folders) == 0 {
+			log.rows.Findings().Add("message-without-parts", "message "+msg.id)
+		}
+		for _, folder := range msg.folders {
+			if err := t.putParts(ctx, log, folder, msg.id, msg.created); err != nil {
+				return err
+			}
+		}
+	}
+	for _, folder := range orphans {
+		log.rows.Findings().Add("message-file-missing", "message "+folder)
+		if err := t.putParts(ctx, log, folder, folder, 0); err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{tableTodo, tableSessionDiff} {
+		for _, spelling := range []string{id, sessionPrefix + "_" + id} {
+			for _, f := range t.other[spelling][table] {
+				if err := t.put(ctx, log, f, table, id, ""); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return log.close(ctx, true)
+}
+
+// sortedMessages reads when each message was made and finds its part folders.
+func (t *tree) sortedMessages(ctx context.Context, session string) ([]treeMessage, error) {
+	var list []treeMessage
+	for _, f := range t.messages[session] {
+		b, err := t.read(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		msg := treeMessage{file: f, rowID: baseName(f), id: baseName(f)}
+		var info messageInfo
+		if unmarshal(b, &info) == nil {
+			if info.ID != "" {
+				msg.id = info.ID
+			}
+			if ms := milliseconds(info.Time.Created); ms != nil {
+				msg.created = *ms
+			}
+		}
+		for _, folder := range []string{msg.id, messagePrefix + "_" + msg.id, msg.rowID} {
+			if len(t.parts[folder]) > 0 && !slices.Contains(msg.folders, folder) {
+				msg.folders = append(msg.folders, folder)
+			}
+		}
+		list = append(list, msg)
+	}
+	slices.SortStableFunc(list, func(a, b treeMessage) int {
+		return comparePlaces(spot{key: a.created, id: a.id}, spot{key: b.created, id: b.id})
+	})
+	return list, nil
+}
+
+// putParts puts the parts of one folder in order.
+func (t *tree) putParts(ctx context.Context, log *sessionLog, folder, message string, messageMS int64) error {
+	files := slices.Clone(t.parts[folder])
+	keys := make(map[string]partKey, len(files))
+	toolMade, timed := true, true
+	for _, f := range files {
+		b, err := t.read(ctx, f)
+		if err != nil {
+			return err
+		}
+		_, made := idTime(baseName(f), partPrefix)
+		toolMade = toolMade && made
+		ms := partTimeOf(b)
+		timed = timed && ms != nil
+		key := partKey{id: baseName(f)}
+		if ms != nil {
+			key.created = *ms
+		}
+		keys[f.Path] = key
+	}
+	compare := comparePart(toolMade, messageMS)
+	slices.SortStableFunc(files, func(a, b convert.File) int {
+		ka, kb := keys[a.Path], keys[b.Path]
+		if !toolMade && !timed {
+			return strings.Compare(ka.id, kb.id)
+		}
+		return compare(ka, kb)
+	})
+	for _, f := range files {
+		if err := t.put(ctx, log, f, tablePart, partRowID(f), message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partRowID is a part's id in the log: its file's name, which the tool makes
+// unique; names of others get their folder's in front.
+func partRowID(f convert.File) string {
+	name := baseName(f)
+	if strings.HasPrefix(name, partPrefix+"_") {
+		return name
+	}
+	return folderName(f) + "/" + name
+}
+
+// partTimeOf reads when a part began, nil if it does not say.
+func partTimeOf(b []byte) *int64 {
+	var info partInfo
+	if unmarshal(b, &info) != nil {
+		return nil
+	}
+	if ms := milliseconds(info.Time.Start); ms != nil {
+		return ms
+	}
+	if info.State != nil {
+		return milliseconds(info.State.Time.Start)
+	}
+	return nil
+}
+
+// put puts a file into the log as a row of a table.
+func (t *tree) put(ctx context.Context, log *sessionLog, f convert.File, table, rowID, message string) error {
+	b, err := t.read(ctx, f)
+	if err != nil {
+		return err
+	}
+	key := schema.Row{Table: table, ID: rowID}
+	if log.database[key] {
+		key.Table = supersededPrefix + table
+	}
+	return log.put(ctx, key, b, func(id string, b []byte) record {
+		rec := fromFile(key.Table, id, b)
+		if rec.messageID == "" {
+			rec.messageID = message
+		}
+		return rec
+	})
+}
+
+// supersededPrefix marks files whose rows a database gave too: the database is
+// newer, so the file keeps its bytes and has no meaning.
+const supersededPrefix = "superseded_"
+
+func (t *tree) read(ctx context.Context, f convert.File) ([]byte, error) {
+	r, err := t.src.Open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxTreeFile+1))
+	if err == nil && len(b) > maxTreeFile {
+		err = fmt.Errorf("%s: more than %d bytes, too big for a file of a storage tree", f.Path, maxTreeFile)
+	}
+	return b, err
+}

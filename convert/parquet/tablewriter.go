@@ -1,0 +1,157 @@
+package parquet
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	pq "github.com/parquet-go/parquet-go"
+
+	"github.com/ownlog/ownlog/convert/tables"
+)
+
+// tableWriter writes one file of a table after another. It is used by one
+// goroutine.
+type tableWriter[T any] struct {
+	layout  layout[T]
+	options []pq.WriterOption
+	folder  string // of the table
+	pq      *pq.GenericWriter[T]
+	file    *os.File // being written, nil between files
+	batch   []T
+	weight  int // of the batch
+	group   int // weight of the row group
+	rows    int64
+}
+
+// fileWriter is a tableWriter of any row type.
+type fileWriter interface {
+	// finish completes the file under its temporary name and returns that, its
+	// rows and its bytes; without rows there is no file, unless empty is set.
+	finish(meta []keyValue, empty bool) (temp string, rows, bytes int64, err error)
+	// abort drops the file being written, if there is one.
+	abort()
+}
+
+// keyValue is one piece of a file's footer metadata.
+type keyValue struct{ key, value string }
+
+func newTableWriter[T any](out string, l layout[T]) *tableWriter[T] {
+	return &tableWriter[T]{layout: l, options: l.options(), folder: filepath.Join(out, string(l.table))}
+}
+
+// write adds a row to the file, which it begins if there is none.
+func (w *tableWriter[T]) write(row *T) error {
+	if w.file == nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	w.batch = append(w.batch, *row)
+	w.weight += w.layout.weigh(row)
+	if len(w.batch) < batchRows && w.weight < batchBytes {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *tableWriter[T]) begin() error {
+	if err := os.MkdirAll(w.folder, 0o700); err != nil {
+		return outputError{err}
+	}
+	f, err := os.CreateTemp(w.folder, tempPrefix+"*")
+	if err != nil {
+		return outputError{err}
+	}
+	w.file, w.rows, w.group, w.weight, w.batch = f, 0, 0, 0, w.batch[:0]
+	// A writer that is Reset, as of version 0.32, forgets the names of columns in
+	// the metadata of row groups, and some readers need them.
+	w.pq = pq.NewGenericWriter[T](f, w.options...)
+	return nil
+}
+
+// flush hands the batch on, and ends the row group when that is big enough.
+func (w *tableWriter[T]) flush() error {
+	n, err := w.pq.Write(w.batch)
+	if err == nil && n < len(w.batch) {
+		err = fmt.Errorf("%d of %d rows taken", n, len(w.batch))
+	}
+	if err != nil {
+		return w.failed(err)
+	}
+	w.rows += int64(len(w.batch))
+	w.group += w.weight
+	clear(w.batch) // lets go of texts
+	w.batch, w.weight = w.batch[:0], 0
+	if w.group < groupBytes {
+		return nil
+	}
+	w.group = 0
+	if err := w.pq.Flush(); err != nil {
+		return w.failed(err)
+	}
+	return nil
+}
+
+func (w *tableWriter[T]) finish(meta []keyValue, empty bool) (string, int64, int64, error) {
+	if w.file == nil {
+		if !empty {
+			return "", 0, 0, nil
+		}
+		if err := w.begin(); err != nil {
+			return "", 0, 0, err
+		}
+	}
+	if err := w.flush(); err != nil {
+		return "", 0, 0, err
+	}
+	for _, kv := range append(meta, columnDocs[T](w.layout.table)...) {
+		w.pq.SetKeyValueMetadata(kv.key, kv.value)
+	}
+	if err := w.pq.Close(); err != nil {
+		return "", 0, 0, w.failed(err)
+	}
+	info, err := w.file.Stat()
+	if err != nil {
+		return "", 0, 0, w.failed(err)
+	}
+	if err := w.file.Sync(); err != nil {
+		return "", 0, 0, w.failed(err)
+	}
+	if err := w.file.Close(); err != nil {
+		return "", 0, 0, w.failed(err)
+	}
+	name := w.file.Name()
+	w.file, w.pq = nil, nil
+	return name, w.rows, info.Size(), nil
+}
+
+func (w *tableWriter[T]) failed(err error) error {
+	return outputError{fmt.Errorf("write %s: %w", w.file.Name(), err)}
+}
+
+func (w *tableWriter[T]) abort() {
+	if w.file == nil {
+		return
+	}
+	_ = w.file.Close()
+	_ = os.Remove(w.file.Name())
+	w.file, w.pq = nil, nil
+	clear(w.batch)
+	w.batch = w.batch[:0]
+}
+
+// columnDocs describes the table in its files' footers.
+func columnDocs[T any](t Table) []keyValue {
+	return []keyValue{
+		{"ownlog.table", string(t)},
+		{"ownlog.export_schema", fmt.Sprint(tables.Version)},
+		{"ownlog.columns", tables.ColumnDocs[T]()},
+	}
+}
+
+// outputError is an error about the files being written, as against one about a
+// log being read: it ends the export.
+type outputError struct{ error }
+
+func (e outputError) Unwrap() error { return e.error }

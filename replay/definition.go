@@ -1,0 +1,75 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// ParseDefinition reads a session definition. Unknown members are refused: a
+// definition that is not understood must not run.
+func ParseDefinition(b []byte) (*schema.Definition, error) {
+	d := new(schema.Definition)
+	if err := json.Unmarshal(b, d, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("definition: %w", err)
+	}
+	return d, nil
+}
+
+// readDefinition reads a definition that stands in the store.
+func readDefinition(ctx context.Context, store format.Store, ref *schema.Blob) (schema.Definition, error) {
+	var d schema.Definition
+	b, err := provider.ReadBlob(ctx, store, ref)
+	if err != nil {
+		return d, fmt.Errorf("session definition: %w", err)
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		return d, fmt.Errorf("session definition %s: %w", ref.Digest, err)
+	}
+	return d, nil
+}
+
+// writeDefinition puts a definition into the store.
+func writeDefinition(ctx context.Context, store format.Store, d *schema.Definition) (*schema.Blob, error) {
+	b, err := json.Marshal(d, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("session definition: %w", err)
+	}
+	digest, size, err := store.PutBlob(ctx, bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("session definition: %w", err)
+	}
+	return &schema.Blob{Digest: provider.Digest(digest), Size: size, Media: "application/json"}, nil
+}
+
+// patch applies a session.updated to a definition.
+func patch(d *schema.Definition, u *schema.SessionUpdated) {
+	if u.Model != nil {
+		m := *u.Model
+		d.Model = &m
+	}
+	if u.Permissions != nil {
+		d.Permissions = u.Permissions
+	}
+	for _, name := range u.ToolsRemoved {
+		d.Tools = slices.DeleteFunc(slices.Clone(d.Tools), func(t schema.ToolDefinition) bool { return t.Name == name })
+	}
+	for _, t := range u.ToolsAdded {
+		i := slices.IndexFunc(d.Tools, func(have schema.ToolDefinition) bool {
+			return have.Name == t.Name && have.Namespace == t.Namespace
+		})
+		if i >= 0 {
+			d.Tools = slices.Clone(d.Tools)
+			d.Tools[i] = t
+		} else {
+			d.Tools = append(slices.Clip(d.Tools), t)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// DefaultTTL is how long a lease holds without being renewed.
+const DefaultTTL = 15 * time.Second
+
+// Hint is what an executor says of its lease beside the log, so that others need
+// not try. It decides nothing: whoever appends the next epoch has the lease.
+type Hint struct {
+	Epoch    int64     `json:"epoch"`
+	Holder   string    `json:"holder"`
+	Until    time.Time `json:"until"`
+	Released bool      `json:"released,omitzero"`
+}
+
+// Hints keeps the hints of a store's logs. Losing them costs waiting, not
+// safety.
+type Hints interface {
+	// ReadHint returns the hint of a log; ok is false if there is none.
+	ReadHint(ctx context.Context, log format.LogID) (hint Hint, ok bool, err error)
+	WriteHint(ctx context.Context, log format.LogID, hint Hint) error
+}
+
+// MemHints keeps hints in memory. The zero MemHints is empty and ready.
+type MemHints struct {
+	mu    sync.Mutex
+	hints map[format.LogID]Hint
+}
+
+// ReadHint implements [Hints].
+func (h *MemHints) ReadHint(_ context.Context, log format.LogID) (Hint, bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	hint, ok := h.hints[log]
+	return hint, ok, nil
+}
+
+// WriteHint implements [Hints].
+func (h *MemHints) WriteHint(_ context.Context, log format.LogID, hint Hint) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hints == nil {
+		h.hints = make(map[format.LogID]Hint)
+	}
+	h.hints[log] = hint
+	return nil
+}
+
+// DirHints keeps hints in the files `logs/<log-id>/lease` of a directory store.
+type DirHints struct {
+	// Dir is the store's directory.
+	Dir string
+}
+
+func (h DirHints) path(log format.LogID) string {
+	return filepath.Join(h.Dir, "logs", log.String(), "lease")
+}
+
+// ReadHint implements [Hints]. A hint that cannot be read as one counts as none.
+func (h DirHints) ReadHint(_ context.Context, log format.LogID) (Hint, bool, error) {
+	b, err := os.ReadFile(h.path(log))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hint{}, false, nil
+	}
+	if err != nil {
+		return Hint{}, false, fmt.Errorf("lease hint: %w", err)
+	}
+	var hint Hint
+	if json.Unmarshal(b, &hint) != nil {
+		return Hint{}, false, nil
+	}
+	return hint, true, nil
+}
+
+// WriteHint implements [Hints]. The file is replaced at once and not synced.
+func (h DirHints) WriteHint(_ context.Context, log format.LogID, hint Hint) error {
+	b, err := json.Marshal(hint)
+	if err != nil {
+		return fmt.Errorf("lease hint: %w", err)
+	}
+	path := h.path(log)
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-lease-")
+	if err != nil {
+		return fmt.Errorf("lease hint: %w", err)
+	}
+	_, err = tmp.Write(b)
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("lease hint: %w", err)
+	}
+	return nil
+}
+
+// HeldError says who holds the lease. It wraps [ErrHeld].
+type HeldError struct {
+	Log    format.LogID
+	Holder string
+	Until  time.Time
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("log %s: %v: %s, until %s", e.Log, ErrHeld, e.Holder, e.Until.UTC().Format(time.RFC3339))
+}
+
+func (e *HeldError) Unwrap() error { return ErrHeld }
+
+// lease is the lease of one session while an executor works.
+type lease struct {
+	session *session
+	hints   Hints // may be nil
+	holder  string
+	ttl     time.Duration
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// acquire takes the lease: by appending the next epoch at the tail, when the
+// log and the hint say that nobody holds it.
+func acquire(ctx context.Context, s *session, hints Hints, holder string, ttl time.Duration) (*lease, error) {
+	for {
+		if err := s.free(ctx, hints); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		ev := s.event(schema.ActorExecutor, &schema.LeaseAcquired{Holder: holder, TTLUS: ttl.Microseconds()})
+		ev.Epoch = s.progress.epoch + 1
+		err := s.append(ctx, func() bool { return false }, []*schema.Event{ev})
+		if err == nil {
+			s.epoch = ev.Epoch
+		}
+		s.mu.Unlock()
+		if errors.Is(err, errChanged) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		l := &lease{session: s, hints: hints, holder: holder, ttl: ttl, done: make(chan struct{})}
+		l.renewing(ctx)
+		return l, nil
+	}
+}
+
+// free returns a [*HeldError] if somebody seems to hold the lease.
+func (s *session) free(ctx context.Context, hints Hints) error {
+	s.mu.Lock()
+	held, epoch, holder, until := s.progress.held, s.progress.epoch, s.progress.holder, s.progress.leaseUntil
+	s.mu.Unlock()
+	if !held {
+		return nil
+	}
+	if hints != nil {
+		hint, ok, err := hints.ReadHint(ctx, s.log)
+		if err != nil {
+			return err
+		}
+		if ok && hint.Epoch == epoch {
+			until = hint.Until
+			if hint.Released {
+				return nil
+			}
+		}
+	}
+	if s.clock.Now().Before(until) {
+		return &HeldError{Log: s.log, Holder: holder, Until: until}
+	}
+	return nil
+}
+
+// renewing writes the hint now and then again three times in every ttl, until
+// the lease is released. A hint that cannot be written costs others nothing but
+// a needless try, so errors are left alone.
+func (l *lease) renewing(ctx context.Context) {
+	ctx, l.stop = context.WithCancel(ctx)
+	l.hint(ctx, false)
+	go func() {
+		defer close(l.done)
+		if l.hints == nil {
+			return
+		}
+		for l.session.clock.Sleep(ctx, l.ttl/3) == nil {
+			l.hint(ctx, false)
+		}
+	}()
+}
+
+func (l *lease) hint(ctx context.Context, released bool) {
+	if l.hints == nil {
+		return
+	}
+	_ = l.hints.WriteHint(ctx, l.session.log, Hint{
+		Epoch: l.session.epoch, Holder: l.holder, Until: l.session.clock.Now().Add(l.ttl), Released: released,
+	})
+}
+
+// released makes the event that ends the lease.
+func (l *lease) released() *schema.Event {
+	ev := l.session.event(schema.ActorExecutor, &schema.LeaseReleased{Holder: l.holder})
+	return ev
+}
+
+// end stops renewing and, unless the log says already that the lease is over,
+// appends that it is.
+func (l *lease) end(ctx context.Context) error {
+	l.stop()
+	<-l.done
+	s := l.session
+	s.mu.Lock()
+	over := s.fenced || !s.progress.held
+	s.mu.Unlock()
+	if over {
+		if !s.fenced {
+			l.hint(ctx, true)
+		}
+		return nil
+	}
+	err := s.record(ctx, nil, l.released())
+	if err == nil {
+		l.hint(ctx, true)
+	}
+	return err
+}

@@ -1,0 +1,309 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// errInterrupted is the cause that ends what is under way when a person stops
+// the turn.
+var errInterrupted = errors.New("the user interrupted the turn")
+
+// askModel asks the model for the next response, or for one that was asked for
+// before and never came.
+func (r *run) askModel(ctx context.Context) error {
+	s := r.session
+	if over, err := r.overBudget(ctx); over || err != nil {
+		return err
+	}
+	s.mu.Lock()
+	pending := s.progress.request
+	s.mu.Unlock()
+	if pending != nil && pending.failure != nil {
+		if ready, err := r.afterFailure(ctx, pending); !ready || err != nil {
+			return err
+		}
+	}
+	req, def, err := r.project(ctx)
+	if err != nil {
+		return err
+	}
+	ev := r.requested(req, &def, pending)
+	if err := s.propose(ctx, ev); err != nil {
+		return err
+	}
+	return r.send(ctx, req, ev)
+}
+
+// project makes the request from the fold.
+func (r *run) project(ctx context.Context) (*provider.Request, schema.Definition, error) {
+	def, _, err := r.definition(ctx)
+	if err != nil {
+		return nil, def, err
+	}
+	s := r.session
+	s.mu.Lock()
+	messages, err := s.state.view()
+	messages = asSent(messages, s.progress.sent)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, def, fmt.Errorf("log %s: %w", r.log, err)
+	}
+	model := r.Model
+	if model == "" && def.Model != nil {
+		model = def.Model.ID
+	}
+	req, err := r.Provider.Project(ctx, &provider.View{Definition: def, Messages: messages, Model: model, Blobs: r.Store})
+	if err != nil {
+		return nil, def, fmt.Errorf("log %s: project for %s: %w", r.log, r.Provider.Describe().Provider, err)
+	}
+	return req, def, nil
+}
+
+func (r *run) requested(req *provider.Request, def *schema.Definition, pending *request) *schema.Event {
+	s := r.session
+	about := r.Provider.Describe()
+	d := &schema.ModelRequested{
+		Attempt: 1, Provider: about.Provider, API: about.API, Model: req.Model,
+		RequestSHA256: req.SHA256(), Projection: about.Projection, Losses: req.Losses,
+	}
+	if def.Model != nil {
+		d.Params = fitJSON(def.Model.Params)
+	}
+	s.mu.Lock()
+	turn, step := s.progress.turn, s.progress.step+1
+	s.mu.Unlock()
+	if pending != nil {
+		d.RequestID, d.Attempt, turn, step = pending.id, pending.attempt+1, pending.turn, pending.step
+	} else {
+		d.RequestID = s.ids.EntryID()
+	}
+	req.Attempt = d.Attempt
+	ev := s.event(schema.ActorExecutor, d)
+	ev.Turn, ev.Step = turn, step
+	return ev
+}
+
+// send sends the request and appends what came of it.
+func (r *run) send(ctx context.Context, req *provider.Request, asked *schema.Event) error {
+	s := r.session
+	d := asked.Data.(*schema.ModelRequested)
+	under, done := r.watched(ctx)
+	var stream provider.Stream
+	if r.OnDelta != nil {
+		stream = func(delta provider.Delta) { r.OnDelta(r.log, delta) }
+	}
+	resp, err := r.Provider.Send(under, req, stream)
+	if err != nil {
+		failure := provider.AsError(under, err)
+		done()
+		return r.failed(ctx, asked, failure)
+	}
+	done()
+	about := r.Provider.Describe()
+	out := schema.ModelOutput{
+		RequestID: d.RequestID, ResponseID: resp.ID, Provider: about.Provider, API: about.API, Model: resp.Model,
+		StopReason: resp.StopReason, Blocks: resp.Blocks, Usage: resp.Usage, CostNUSD: resp.CostNUSD,
+		LatencyUS: schema.Int(resp.Latency.Microseconds()),
+	}
+	if resp.First > 0 {
+		out.FirstUS = schema.Int(resp.First.Microseconds())
+	}
+	if out.Blocks == nil {
+		out.Blocks = []schema.Block{}
+	}
+	keep := context.WithoutCancel(ctx)
+	numberCalls(out.Blocks, asked.Turn, asked.Step)
+	if err := fitBlocks(keep, r.Store, out.Blocks); err != nil {
+		return err
+	}
+	pieces := outputPieces(out)
+	evs := make([]*schema.Event, len(pieces))
+	for i, piece := range pieces {
+		evs[i] = s.event(schema.ActorModel, piece)
+		evs[i].Turn, evs[i].Step = asked.Turn, asked.Step
+	}
+	r.outcome.Steps++
+	return s.record(keep, nil, evs...)
+}
+
+// numberCalls gives the calls of a response their places and keys, and makes
+// their arguments fit to stand in an event.
+func numberCalls(blocks []schema.Block, turn, step int64) {
+	index := int64(0)
+	for i := range blocks {
+		b := &blocks[i]
+		if b.Type != schema.BlockToolCall {
+			continue
+		}
+		b.Index, b.CallKey = schema.Int(index), schema.NewCallKey(turn, step, index)
+		index++
+		if b.Kind == "" {
+			b.Kind = schema.CallFunction
+		}
+		if b.Args == nil {
+			continue
+		}
+		if args := fitJSON(b.Args); args != nil && args.Kind() == '{' {
+			b.Args = args
+		} else {
+			if !b.ArgsRaw.Set {
+				b.ArgsRaw = schema.String(string(b.Args))
+			}
+			b.Args = nil
+		}
+	}
+}
+
+// failed appends that a request failed, and when it may be sent again.
+func (r *run) failed(ctx context.Context, asked *schema.Event, failure *provider.Error) error {
+	s := r.session
+	req := asked.Data.(*schema.ModelRequested)
+	d := &schema.ModelFailed{
+		RequestID: req.RequestID, Class: failure.Class, HTTPStatus: int64(failure.HTTPStatus), Attempt: req.Attempt,
+	}
+	if failure.Message != "" {
+		d.Message = schema.String(failure.Message)
+	}
+	if failure.Retryable() {
+		s.mu.Lock()
+		failures := int64(1)
+		if p := s.progress.request; p != nil {
+			failures += p.failures
+		}
+		s.mu.Unlock()
+		d.RetryAt = timestamp(s.clock.Now().Add(r.Retry.wait(failures, failure.RetryAfter)))
+	}
+	ev := s.event(schema.ActorExecutor, d)
+	ev.Turn, ev.Step = asked.Turn, asked.Step
+	return s.record(context.WithoutCancel(ctx), nil, ev)
+}
+
+// afterFailure decides what to do about a request that failed: wait for its time
+// and send it again (ready), or end the turn.
+func (r *run) afterFailure(ctx context.Context, pending *request) (ready bool, err error) {
+	f := pending.failure
+	if f.Class == schema.ErrorCancelled {
+		return true, nil // the executor was stopped, the turn was not
+	}
+	if !provider.RetryableClass(f.Class) || pending.failures >= r.Retry.attempts() {
+		return false, r.endTurn(ctx, &schema.TurnFinished{Reason: schema.TurnError, Class: f.Class, Message: f.Message})
+	}
+	at, err := schema.ParseTime(f.RetryAt)
+	if err != nil {
+		return true, nil
+	}
+	wait := at.Sub(r.session.clock.Now())
+	if wait <= 0 {
+		return true, nil
+	}
+	if r.Retry.Patience > 0 && wait > r.Retry.Patience {
+		r.outcome.Status, r.outcome.Wake = StatusBackoff, at
+		return false, nil
+	}
+	under, done := r.watched(ctx)
+	defer done()
+	if err := r.session.clock.Sleep(under, wait); err != nil {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		return false, r.session.refresh(ctx)
+	}
+	return true, nil
+}
+
+// overBudget ends the turn if it has used up what it may.
+func (r *run) overBudget(ctx context.Context) (bool, error) {
+	def, _, err := r.definition(ctx)
+	if err != nil {
+		return false, err
+	}
+	s := r.session
+	s.mu.Lock()
+	p := s.progress
+	tokens, cost := p.spentInTurn()
+	steps := p.step
+	began, timeErr := schema.ParseTime(p.turnTime)
+	s.mu.Unlock()
+	spent := time.Duration(0)
+	if timeErr == nil {
+		spent = s.clock.Now().Sub(began)
+	}
+	for _, b := range []*schema.Budget{&r.Budget, def.Budget} {
+		if b == nil {
+			continue
+		}
+		what := ""
+		switch {
+		case b.Tokens > 0 && tokens >= b.Tokens:
+			what = fmt.Sprintf("%d of %d tokens", tokens, b.Tokens)
+		case b.CostNUSD > 0 && cost >= b.CostNUSD:
+			what = fmt.Sprintf("%d of %d nano-USD", cost, b.CostNUSD)
+		case b.Steps > 0 && steps >= b.Steps:
+			what = fmt.Sprintf("%d of %d steps", steps, b.Steps)
+		case b.TimeUS > 0 && spent.Microseconds() >= b.TimeUS:
+			what = fmt.Sprintf("%s of %s", spent.Round(time.Millisecond), time.Duration(b.TimeUS)*time.Microsecond)
+		}
+		if what != "" {
+			return true, r.endTurn(ctx, &schema.TurnFinished{
+				Reason: schema.TurnBudget, Message: schema.String("the turn has used " + what),
+			})
+		}
+	}
+	return false, nil
+}
+
+// watched returns a context for something that takes time. It ends when the log
+// says that a person interrupted the turn or that the lease is lost. done must
+// be called.
+func (r *run) watched(ctx context.Context) (under context.Context, done func()) {
+	s := r.session
+	s.mu.Lock()
+	from, epoch := s.progress.size, s.epoch
+	s.mu.Unlock()
+	under, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = r.Store.Watch(under, r.log, from, func() {
+			if cause := stopSign(under, r.Store, r.log, from, epoch); cause != nil {
+				cancel(cause)
+			}
+		})
+	}()
+	return under, func() {
+		cancel(nil)
+		<-ended
+	}
+}
+
+// asSent puts what came in while a model was answering behind the answer: the
+// model had not seen it, and its seals bind the history it saw.
+func asSent(view []schema.Message, sent map[[2]int64]int64) []schema.Message {
+	out := make([]schema.Message, 0, len(view))
+	for i := 0; i < len(view); i++ {
+		m := view[i]
+		seq, ok := sent[[2]int64{m.Turn, m.Step}]
+		if m.Role != schema.RoleModel || !ok {
+			out = append(out, m)
+			continue
+		}
+		keep := len(out)
+		for keep > 0 && out[keep-1].Seq > seq && out[keep-1].Role != schema.RoleModel && out[keep-1].Role != schema.RoleTool {
+			keep--
+		}
+		late := append([]schema.Message(nil), out[keep:]...)
+		out = append(out[:keep], m)
+		for i+1 < len(view) && view[i+1].Role == schema.RoleTool && view[i+1].Turn == m.Turn && view[i+1].Step == m.Step {
+			i++
+			out = append(out, view[i])
+		}
+		out = append(out, late...)
+	}
+	return out
+}

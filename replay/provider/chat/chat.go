@@ -1,0 +1,75 @@
+// Package chat asks models through the Chat Completions API
+// (POST /chat/completions) as OpenAI and many compatible servers speak it. What
+// servers differ in is a table: [Quirks].
+package chat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ownlog/ownlog/replay/provider"
+)
+
+// API is the name of the api, as it is recorded.
+const API = "chat"
+
+// projection is the version of the projection rules.
+const projection = "chat-1"
+
+// Config says how the API is reached.
+type Config struct {
+	Quirks  Quirks
+	BaseURL string      // empty: the quirks'
+	Key     string      // of the API; empty: none is sent
+	Header  http.Header // sent besides
+	Client  *http.Client
+	Idle    time.Duration // see provider.Endpoint
+}
+
+// Provider asks through the Chat Completions API. It implements
+// [provider.Provider].
+type Provider struct {
+	endpoint provider.Endpoint
+	quirks   Quirks
+}
+
+// New returns a provider.
+func New(c Config) *Provider {
+	header := http.Header{}
+	for name, values := range c.Header {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	if c.Key != "" {
+		header.Set("Authorization", "Bearer "+c.Key)
+	}
+	base := c.BaseURL
+	if base == "" {
+		base = c.Quirks.BaseURL
+	}
+	return &Provider{
+		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
+		quirks:   c.Quirks,
+	}
+}
+
+// Describe implements [provider.Provider].
+func (p *Provider) Describe() provider.Description {
+	return provider.Description{Provider: p.quirks.Name, API: API, Projection: projection}
+}
+
+// Send implements [provider.Provider].
+func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
+	began := time.Now()
+	r := &reader{req: req, stream: stream, began: began, name: p.quirks.Name}
+	err := p.endpoint.Post(ctx, "/chat/completions", req.Body, r.event)
+	if err != nil && !(r.stop != "" && errors.Is(err, io.ErrUnexpectedEOF)) {
+		return nil, err // a server that says why it stopped need not say [DONE]
+	}
+	resp := r.response()
+	resp.Latency = time.Since(began)
+	return resp, nil
+}

@@ -1,0 +1,63 @@
+package provider
+
+import (
+	"github.com/ownlog/ownlog/schema"
+)
+
+// The codes of what a projection may lose or change. They are stable.
+const (
+	LossForeignReasoning  = "foreign-reasoning"   // another provider's, api's or model's: dropped
+	LossUnsealedReasoning = "unsealed-reasoning"  // the provider takes only what it has sealed: dropped
+	LossStaleSeal         = "stale-seal"          // sealed over a history that has been compacted since: dropped
+	LossServerCall        = "server-call"         // a call that another provider ran itself: dropped
+	LossOpaque            = "opaque"              // content without a neutral form: dropped
+	LossSyntheticResult   = "synthetic-result"    // a call without an answer: told as such
+	LossOrphanResult      = "orphan-result"       // a result whose call is not in the view: told as text
+	LossRenamedCall       = "renamed-call-id"     // the id is not one the API takes, or repeats
+	LossRenamedTool       = "renamed-tool"        // the name is not one the API takes
+	LossWrappedArguments  = "wrapped-arguments"   // arguments that are no object, put into one
+	LossUndeclaredTool    = "undeclared-tool"     // used in the history, not in the definition: declared as gone
+	LossMissingContent    = "missing-content"     // content that the store does not hold
+	LossFile              = "file"                // a file the API does not take: named only
+	LossImage             = "image"               // an image the API does not take there: named only
+	LossMovedImage        = "moved-image"         // an image of a result, moved behind the results
+	LossSystemAsUser      = "system-as-user"      // injected context with a role the API does not have
+	LossPhase             = "phase"               // which phase a text belongs to
+	LossCitations         = "citations"           // citations of a text
+	LossRefusal           = "refusal-as-text"     // a refusal, told as text
+	LossToolDeclaration   = "tool-declaration"    // a tool only its own vendor can declare
+	LossSentinelSignature = "signature-sentinel"  // a signature was due and is not to be had
+	LossErrorFlag         = "error-flag-as-text"  // that a result is an error is said in its text
+	LossInvented          = "invented-user-text"  // a text put in because the API wants one there
+	LossFreeForm          = "free-form-as-object" // a free-form call, put into an object
+)
+
+// maxLossSeqs bounds how many entries a loss names.
+const maxLossSeqs = 16
+
+// Losses counts what a projection loses. The zero Losses is empty.
+type Losses struct {
+	list  []schema.Loss
+	index map[string]int
+}
+
+// Add counts one loss of a kind at an entry.
+func (l *Losses) Add(code string, seq int64) {
+	i, ok := l.index[code]
+	if !ok {
+		if l.index == nil {
+			l.index = make(map[string]int)
+		}
+		i = len(l.list)
+		l.index[code] = i
+		l.list = append(l.list, schema.Loss{Code: code})
+	}
+	loss := &l.list[i]
+	loss.Count++
+	if n := len(loss.Seqs); n < maxLossSeqs && (n == 0 || loss.Seqs[n-1] != seq) {
+		loss.Seqs = append(loss.Seqs, seq)
+	}
+}
+
+// List returns the losses in the order they first occurred.
+func (l *Losses) List() []schema.Loss { return l.list }

@@ -1,0 +1,82 @@
+// Package openai asks models through OpenAI's Responses API (POST /responses)
+// and what speaks it. The provider keeps nothing: requests say store:false and
+// carry the whole history, encrypted reasoning included.
+package openai
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ownlog/ownlog/replay/provider"
+)
+
+// The names of the provider and of its api, as they are recorded.
+const (
+	Name = "openai"
+	API  = "responses"
+)
+
+// DefaultURL is where the vendor's own API is.
+const DefaultURL = "https://api.openai.com/v1"
+
+// projection is the version of the projection rules.
+const projection = "responses-1"
+
+// Config says how the API is reached.
+type Config struct {
+	// Name is the provider as it is recorded; seals go back to the same name
+	// only. Empty: Name.
+	Name    string
+	BaseURL string      // empty: DefaultURL
+	Key     string      // of the API; empty: none is sent
+	Header  http.Header // sent besides
+	Client  *http.Client
+	Idle    time.Duration // see provider.Endpoint
+}
+
+// Provider asks through the Responses API. It implements [provider.Provider].
+type Provider struct {
+	endpoint provider.Endpoint
+	name     string
+}
+
+// New returns a provider.
+func New(c Config) *Provider {
+	header := http.Header{}
+	for name, values := range c.Header {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	if c.Key != "" {
+		header.Set("Authorization", "Bearer "+c.Key)
+	}
+	base, name := c.BaseURL, c.Name
+	if base == "" {
+		base = DefaultURL
+	}
+	if name == "" {
+		name = Name
+	}
+	return &Provider{
+		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
+		name:     name,
+	}
+}
+
+// Describe implements [provider.Provider].
+func (p *Provider) Describe() provider.Description {
+	return provider.Description{Provider: p.name, API: API, Projection: projection}
+}
+
+// Send implements [provider.Provider].
+func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
+	began := time.Now()
+	r := &reader{req: req, stream: stream, began: began, name: p.name, items: make(map[int]item)}
+	if err := p.endpoint.Post(ctx, "/responses", req.Body, r.event); err != nil {
+		return nil, err
+	}
+	resp := r.response()
+	resp.Latency = time.Since(began)
+	return resp, nil
+}

@@ -1,0 +1,269 @@
+package openai
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// maxID is the longest call_id the API takes.
+const maxID = 64
+
+// body is a request, its members in the order they are sent: what changes least
+// stands first.
+type body struct {
+	Model        string   `json:"model"`
+	Store        bool     `json:"store"`
+	Stream       bool     `json:"stream"`
+	Include      []string `json:"include"`
+	Tools        []any    `json:"tools,omitzero"`
+	Instructions string   `json:"instructions,omitzero"`
+	Input        []any    `json:"input"`
+}
+
+type functionTool struct {
+	Type        string         `json:"type"`
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitzero"`
+	Parameters  jsontext.Value `json:"parameters"`
+	Strict      bool           `json:"strict"`
+}
+
+type inputMessage struct {
+	Type    string `json:"type"`
+	Role    string `json:"role"`
+	Content []any  `json:"content"`
+	Phase   string `json:"phase,omitzero"`
+}
+
+type textPart struct {
+	Type string `json:"type"` // input_text or output_text
+	Text string `json:"text"`
+}
+
+type refusalPart struct {
+	Type    string `json:"type"`
+	Refusal string `json:"refusal"`
+}
+
+type imagePart struct {
+	Type     string `json:"type"`
+	ImageURL string `json:"image_url"`
+	Detail   string `json:"detail,omitzero"`
+}
+
+type filePart struct {
+	Type     string `json:"type"`
+	Filename string `json:"filename"`
+	FileData string `json:"file_data"`
+}
+
+// functionCall carries no id: with store:false an id promises the reasoning
+// item before it, which may not be there.
+type functionCall struct {
+	Type      string `json:"type"`
+	CallID    string `json:"call_id"`
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+type customCall struct {
+	Type   string `json:"type"`
+	CallID string `json:"call_id"`
+	Name   string `json:"name"`
+	Input  string `json:"input"`
+}
+
+type callOutput struct {
+	Type   string `json:"type"`
+	CallID string `json:"call_id"`
+	Output any    `json:"output"` // a string or a list of parts
+}
+
+// Project implements [provider.Provider].
+func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.Request, error) {
+	out, err := provider.NewOutline(ctx, view, provider.Dialect{
+		Provider: p.name, API: API,
+		CallID:    func(id string) bool { return provider.PlainID(id, maxID) },
+		NewCallID: func(key schema.CallKey, salt int) string { return provider.KeyedID("call_", key, salt, maxID) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{losses: &out.Losses, custom: make(map[string]bool), customCalls: make(map[string]bool)}
+	b := body{
+		Model: view.Model, Stream: true, Include: []string{"reasoning.encrypted_content"},
+		Instructions: strings.Join(out.System, "\n\n"),
+	}
+	for i := range out.Tools {
+		b.Tools = append(b.Tools, w.tool(&out.Tools[i]))
+	}
+	for i := range out.Units {
+		w.unit(&out.Units[i])
+	}
+	b.Input = w.items
+	raw, err := provider.MarshalBody(b)
+	if err != nil {
+		return nil, err
+	}
+	if m := view.Definition.Model; m != nil {
+		if raw, err = provider.JoinParams(raw, m.Params, "model", "store", "stream", "include", "tools", "instructions", "input"); err != nil {
+			return nil, err
+		}
+	}
+	return &provider.Request{Body: raw, Model: view.Model, Losses: out.Losses.List(), Tools: out.Names}, nil
+}
+
+// writer makes items of units.
+type writer struct {
+	items  []any
+	losses *provider.Losses
+	// custom are the tools declared with free-form input; customCalls the ids
+	// of the calls that were written so.
+	custom, customCalls map[string]bool
+}
+
+func (w *writer) tool(t *provider.ToolDeclaration) any {
+	if own := t.Own; own != nil && own.VendorType == "custom" && own.Item.Kind() == '{' && t.Name == own.Name {
+		w.custom[t.Name] = true
+		return own.Item
+	}
+	return functionTool{"function", t.Name, t.Description, t.Schema, false}
+}
+
+func (w *writer) unit(u *provider.Unit) {
+	switch u.Kind {
+	case provider.UnitUser:
+		w.message("user", w.content(u.Content, u.Seq))
+	case provider.UnitInjected:
+		role := "developer"
+		if u.Role == schema.RoleSystem {
+			role = "system"
+		}
+		w.message(role, w.content(u.Content, u.Seq))
+	case provider.UnitModel:
+		w.model(u)
+	case provider.UnitResults:
+		for i := range u.Results {
+			w.result(&u.Results[i])
+		}
+	}
+}
+
+// message adds a message, or to the one before if that is of the same role.
+func (w *writer) message(role string, content []any) {
+	if len(content) == 0 {
+		return
+	}
+	if n := len(w.items); n > 0 {
+		if m, ok := w.items[n-1].(*inputMessage); ok && m.Role == role && role != "assistant" {
+			m.Content = append(m.Content, content...)
+			return
+		}
+	}
+	w.items = append(w.items, &inputMessage{Type: "message", Role: role, Content: content})
+}
+
+func (w *writer) model(u *provider.Unit) {
+	// A reasoning item must be followed by an item of its response.
+	last := -1
+	for i := range u.Blocks {
+		if u.Blocks[i].Type != schema.BlockReasoning {
+			last = i
+		}
+	}
+	for i := range u.Blocks {
+		b := &u.Blocks[i]
+		switch {
+		case b.Type == schema.BlockReasoning:
+			w.reasoning(b, u.Seq, i < last)
+		case b.Call != nil:
+			w.call(b.Call)
+		case b.Sealed != nil:
+			w.items = append(w.items, b.Sealed)
+		case b.Type == schema.BlockRefusal:
+			w.items = append(w.items, &inputMessage{Type: "message", Role: "assistant", Content: []any{refusalPart{"refusal", b.Words}}, Phase: b.Phase})
+		default:
+			if len(b.Citations) > 0 {
+				w.losses.Add(provider.LossCitations, u.Seq)
+			}
+			w.items = append(w.items, &inputMessage{Type: "message", Role: "assistant", Content: []any{textPart{"output_text", b.Words}}, Phase: b.Phase})
+		}
+	}
+}
+
+func (w *writer) reasoning(b *provider.ModelBlock, seq int64, followed bool) {
+	switch {
+	case b.Sealed != nil && followed:
+		w.items = append(w.items, b.Sealed)
+	case b.Sealed != nil:
+		w.losses.Add(provider.LossStaleSeal, seq)
+	case b.Seal == nil:
+		w.losses.Add(provider.LossUnsealedReasoning, seq)
+	default:
+		w.losses.Add(provider.LossForeignReasoning, seq)
+	}
+}
+
+func (w *writer) call(c *provider.OutlineCall) {
+	if w.custom[c.Name] {
+		w.customCalls[c.ID] = true
+		w.items = append(w.items, customCall{"custom_tool_call", c.ID, c.Name, c.Text})
+		return
+	}
+	args := c.Text
+	if c.Custom || args == "" {
+		args = string(c.Object)
+	}
+	w.items = append(w.items, functionCall{"function_call", c.ID, c.Name, args})
+}
+
+func (w *writer) result(r *provider.CallResult) {
+	out := callOutput{Type: "function_call_output", CallID: r.Call.ID, Output: r.Text}
+	if w.customCalls[r.Call.ID] {
+		out.Type = "custom_tool_call_output"
+	}
+	if r.Error {
+		w.losses.Add(provider.LossErrorFlag, r.Seq)
+	}
+	if images := w.content(r.Images, r.Seq); len(images) > 0 {
+		out.Output = append([]any{textPart{"input_text", r.Text}}, images...)
+	}
+	w.items = append(w.items, out)
+}
+
+// content makes parts of a user's message or of the images of a result.
+func (w *writer) content(content []provider.Content, seq int64) []any {
+	var out []any
+	for i := range content {
+		c := &content[i]
+		switch {
+		case c.Type == schema.PartText:
+			out = append(out, textPart{"input_text", c.Text})
+		case c.Type == schema.PartImage && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
+			out = append(out, imagePart{"input_image", dataURL(c), c.Detail})
+		case c.Type == schema.PartImage && strings.HasPrefix(c.URI, "https://"):
+			out = append(out, imagePart{"input_image", c.URI, c.Detail})
+		case c.Type == schema.PartFile && c.Media == "application/pdf" && len(c.Bytes) > 0:
+			name := c.Name
+			if name == "" {
+				name = "file.pdf"
+			}
+			out = append(out, filePart{"input_file", name, dataURL(c)})
+		default:
+			note, code := c.Note()
+			w.losses.Add(code, seq)
+			out = append(out, textPart{"input_text", note})
+		}
+	}
+	return out
+}
+
+func dataURL(c *provider.Content) string {
+	return "data:" + c.Media + ";base64," + base64.StdEncoding.EncodeToString(c.Bytes)
+}
