@@ -65,7 +65,7 @@ func cutRaw(entry []byte) (head, end int, err error) {
 		return 0, 0, fmt.Errorf("%w: rawlen is not a number of 1 to 6 digits", ErrEntry)
 	}
 	head, end = p+1, len(entry)-1-size-len(rawMember)
-	if end < head || !bytes.Equal(entry[end:end+len(rawMember)], []byte(rawMember)) {
+	if entry[len(entry)-1] != '}' || end < head || !bytes.Equal(entry[end:end+len(rawMember)], []byte(rawMember)) {
 		return 0, 0, fmt.Errorf("%w: no raw member %d bytes before the end, where rawlen puts it", ErrEntry, size+1)
 	}
 	return head, end, nil

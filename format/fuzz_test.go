@@ -78,6 +78,7 @@ func FuzzHeader(f *testing.F) {
 func FuzzCutRaw(f *testing.F) {
 	f.Add([]byte(`{"rawlen":2,"a":1,"raw":{}}`))
 	f.Add([]byte(`{"rawlen":0,"raw":}`))
+	f.Add([]byte(`{"rawlen":2,"a":1,"raw":000`))
 	f.Add([]byte(`{"rawlen":999999,"a":1,"raw":1}`))
 	f.Add([]byte(`{"a":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
