@@ -476,3 +476,30 @@ func TestTurnState(t *testing.T) {
 		})
 	}
 }
+
+func TestBranches(t *testing.T) {
+	l := new(script).
+		record("u", "", userSays(1, "root")).
+		record("a", "u", modelSays(1, 1, calls("1/1/0"), calls("1/1/1"))).
+		record("r0", "a", result(1, 1, "1/1/0", "beside")).
+		record("r1", "a", result(1, 1, "1/1/1", "on the path")).
+		record("b", "r1", userSays(2, "first try")).
+		record("c", "r1", userSays(3, "second try")).
+		record("d", "c", modelSays(3, 1, text("answer")))
+	s := l.state()
+	want := []Branch{{Seq: 4, Leaf: "b", Fork: 3, Nodes: 1}, {Seq: 6, Leaf: "d", Fork: -1, Live: true, Nodes: 5}}
+	got := s.Branches()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("branches (-want +got):\n%s", d)
+	}
+	wantView(t, l.view(t, OfBranch(got[0])), "user root", "model call:1/1/0 call:1/1/1", "tool 1/1/0 ok beside", "tool 1/1/1 ok on the path", "user first try")
+	linear := new(script).live(userSays(1, "q"), modelSays(1, 1, text("a"))).state()
+	if got := linear.Branches(); len(got) != 1 || !got[0].Live {
+		t.Errorf("branches of a linear log %+v, want one, live", got)
+	}
+	for _, err := range s.View(LoadFrom(l.events), OfBranch(Branch{Seq: 1})) {
+		if err == nil {
+			t.Error("a view of a branch that is none")
+		}
+	}
+}
