@@ -407,11 +407,16 @@ def torn(name, why, segment, kept, at):
 
 
 def bad(name, why, *segments, rule, at=None, file=None, status="corrupt", **more):
-    """Damage. at: offset, line, seq of the finding; file: its base name."""
+    """Damage. at: offset, line, seq of the finding; file: its base name.
+
+    rule is None where several rules are broken and either may be named.
+    """
     if file is None:
         last = segments[-1]
         file = last[0] if isinstance(last, tuple) else segment_name(len(last.prefix), isinstance(last, Sealed))
-    finding = dict(at or {}, file=file, rule=rule)
+    finding = dict(at or {}, file=file)
+    if rule:
+        finding["rule"] = rule
     vector("bad-" + name, why, *segments, status=status, finding=finding, **more)
 
 
@@ -468,7 +473,7 @@ def make_lines():
     broken("crc-without-log", "the checksum begins with the log id", plain, "line-crc")
     i = next(i for i in range(200) if any(c in b"abcdef" for c in entry_line(2, 2, note(i))[24:32]))
     line = entry_line(2, 2, note(i))
-    broken("crc-upper-case", "hexadecimal digits are lower-case", line[:24] + line[24:32].upper() + line[32:], "line-shape")
+    broken("crc-upper-case", "hexadecimal digits are lower-case", line[:24] + line[24:32].upper() + line[32:], None)
     broken("crc-zero", "00000000 does not mean absent", fine[:24] + b"00000000" + fine[32:], "line-crc")
     broken("crc-missing", "the checksum is mandatory", b'{"seq":2,"ack":2,"entry":' + e[2] + b"}", "line-shape")
     assert digits != b"00000000"
@@ -476,7 +481,7 @@ def make_lines():
     broken("seq-gap-in-batch", "a line of the batch is missing", entry_line(3, 2, e[3]), "line-seq", after=0)
     broken("seq-repeated", "a line stands twice", entry_line(1, 1, e[1]), "line-seq", after=0)
     broken("seq-leading-zero", "numbers have one spelling", with_crc(LOG, b'{"seq":02,"ack":2,"crc":"', fine[32:]), "line-shape")
-    broken("ack-above-seq", "ack is at most seq", entry_line(2, 3, e[2]), "line-ack")
+    broken("ack-above-seq", "ack is at most seq", entry_line(2, 3, e[2]), None)
     broken("ack-decreases", "ack never decreases", entry_line(2, 0, e[2]), "line-ack")
     t = Text().batch(*e[:3])
     at = t.here()
@@ -494,7 +499,7 @@ def make_lines():
     broken("line-order", "members of a line have one order", swapped, "line-shape")
     extra = with_crc(LOG, b'{"seq":2,"ack":2,"new":1,"crc":"', fine[32:])
     broken("line-new-member", "lines have no further members; entries and headers grow", extra, "line-shape")
-    broken("crlf", "a line ends in LF alone", fine + b"\r", "line-shape")
+    broken("crlf", "a line ends in LF alone", fine + b"\r", None)
     broken("empty-line", "there are no empty lines", b"", "line-shape")
     broken("garbage-line", "a line of something else", b"hello", "line-shape")
 
@@ -508,7 +513,7 @@ def make_lines():
     split("unbalanced", "braces left open", b'{"a":{"b":1}')
     split("depth-101", "nesting of 101 is refused by every reader", b'{"a":' * 100 + b"{}" + b"}" * 100)
     array = with_crc(LOG, b'{"seq":2,"ack":2,"crc":"', b'","entry":[1]}')
-    broken("entry-array", "an entry is an object", array, "line-shape")
+    broken("entry-array", "an entry is an object", array, None)
     hole = with_crc(LOG, b'{"seq":2,"ack":2,"crc":"', b'","redacted":{"leaf":"' + b"A" * 64 + b'"}}')
     broken("hole-upper-case", "hashes are lower-case", hole, "line-shape")
     # Runs of one byte, so that a megabyte takes a few hundred bytes on disk.
@@ -539,7 +544,10 @@ def make_headers():
     header("duplicate", "a new member must not repeat an old name", header_line(more=b',"first":1'))
     header("new-member-broken", "new members are I-JSON", header_line(more=b',"a":[1,]'))
     header("outer-member", "new members go inside the header object", with_crc(LOG, line[:19], line[27:-1] + b',"a":1}'))
-    header("too-long", "a header line has at most 65,536 bytes", header_line(more=b',"a":"' + b"x" * 65_536 + b'"'))
+    room = 65_536 - len(header_line(more=b',"a":""')) - 1
+    t = Text(more=b',"a":"' + b"x" * room + b'"').each(e[0])
+    good("header-longest", "a header line has at most 65,536 bytes, LF included", t, entries=t.all)
+    header("too-long", "a header line has at most 65,536 bytes, LF included", header_line(more=b',"a":"' + b"x" * (room + 1) + b'"'))
     header("first-too-large", "numbers end at 2^53-1", header_line(first=2**53, nodes=frontier(e[:1])), file=f"{2**53:016d}.jsonl")
     header("fork-first", "a fork begins where it left its parent, not before", header_line(fork={"log": PARENT, "size": 2}))
     bad("header-missing", "a segment begins with a header", (segment_name(0), entry_line(0, 0, e[0]) + b"\n"), rule="header", at={"offset": 0, "line": 1})
@@ -643,6 +651,8 @@ def make_tails():
     bad("tail-lf-flipped", "the last line's LF is damaged", t, rule="last-lf", at=at)
     t = tail().raw(third + b"\x0b" + entry_line(4, 4, e[4])[:40])
     bad("tail-lf-flipped-then-cut", "the last whole line's LF is damaged, and a cut line follows", t, rule="last-lf", at=at)
+    t = tail().raw(seal_line(3, root(e[:3])) + b"\x0b{")
+    bad("tail-seal-lf-flipped", "the LF of a whole seal line is damaged", t, rule="last-lf", at=at)
     t = tail().raw(third.replace(b"note 3", b"note 9") + b"\n").raw(entry_line(4, 4, e[4]) + b"\n")
     bad("tail-flip-acknowledged", "a batch that begins later proves that the damaged line was durable", t, rule="acknowledged", at=at)
     t = tail().raw(third[:90] + b"\n" + entry_line(4, 4, e[4]) + b"\n" + entry_line(5, 5, e[5])[:20])
@@ -668,7 +678,7 @@ def make_seals():
     t = Text().each(*e[:3]).seal()
     after = {k: t.here()[k] for k in ("offset", "line")}
     bad("seal-line-after", "nothing stands after a seal line", t.raw(entry_line(3, 3, e[3]) + b"\n"), rule="after-seal", at=after)
-    bad("seal-torn-after", "nothing stands after a seal line, not even a torn one", Text().each(*e[:3]).seal().raw(b"{"), rule="after-seal", at=after)
+    bad("seal-torn-after", "nothing stands after a seal line, not even a torn one", Text().each(*e[:3]).seal().raw(b"{"), rule=None, at=after)
     t = Text().each(*e[:2])
     at = t.here()
     t.raw(entry_line(2, 2, e[2]).replace(b"note 2", b"note 7") + b"\n").raw(seal_line(3, root(e[:3])) + b"\n")
@@ -695,7 +705,7 @@ def make_chains():
     bad("dead-damaged", "what a failed append cannot have left is damage, though no entry is lost", a, Text(e[:3]).each(e[3]), rule="line-shape", at=at, file=segment_name(0))
     a = Text().each(*e[:3])
     a.raw(seal_line(3, root(e[:3])).replace(b"seal", b"sfal") + b"\n")
-    bad("dead-seal-damaged", "a damaged seal between two segments", a, Text(e[:3]).each(e[3]), rule="line-shape", at=at, file=segment_name(0))
+    bad("dead-seal-damaged", "a damaged seal between two segments", a, Text(e[:3]).each(e[3]), rule=None, at=at, file=segment_name(0))
     a = Text().each(*e[:3])
     a.raw(entry_line(3, 3, e[9]).replace(b"note 9", b"note 8") + b"\n")
     bad("dead-line-damaged", "a dead line with a flipped bit", a, Text(e[:3]).each(e[3]), rule="line-crc", at=at, file=segment_name(0))
@@ -741,6 +751,9 @@ def make_chains():
     text = Text().each(*e[:5])
     at = text.here()
     bad("both-forms-differ", "text and sealed form must agree", sealed, text.batch(e[9]), rule="stale", at=at)
+    text = Text().each(*e[:6])
+    text.data = text.data.replace(b'"first":0', b'"first":1', 1)
+    bad("both-forms-text-header", "the text beside a sealed form is damaged", sealed, text, rule="header", at={"offset": 0, "line": 1})
     spoiled = bytearray(sealed.data)
     spoiled[len(sealed.frames[0]) + 40] ^= 1
     bad("both-forms-sealed-damaged", "a damaged sealed form is damage even if the text is still there", Text().each(*e[:6]), (segment_name(0, True), bytes(spoiled)), rule="frame-decode", file=segment_name(0, True), entries=e[:6])
@@ -802,7 +815,7 @@ def make_forks():
     bad("fork-forgotten", "another segment names no fork", child, Text(whole).each(e[8]), rule="fork", more=parent)
     bad("fork-gap", "the fork's first segment is missing", Text(whole, fork=fork).each(e[8]), rule="missing", at={"seq": 3}, status="incomplete", more=parent)
     circle = place(PARENT, Text(e[:3], log=PARENT, fork={"log": LOG, "size": 3}).each(*e[3:5]))
-    bad("fork-circle", "two logs are each other's parents", child, rule="parent-short", more=circle)
+    bad("fork-circle", "two logs are each other's parents", child, rule="fork", more=circle)
     itself = Text(e[:3], fork={"log": LOG, "size": 3}).each(e[3])
     bad("fork-of-itself", "a log is not its own parent", itself, rule="header", at={"offset": 0, "line": 1})
     named = compact({"v": 1, "type": "log.redacted", "data": {"seqs": [1], "leaves": [leaf(e[1]).hex()]}})
@@ -824,7 +837,7 @@ def make_blobs():
     t = Text().each(entry())
     good("blob", "a blob that an entry names is there and has its digest", t, entries=t.all, more={path: content})
     gone = b'{"reason":"secret","time":"2026-01-02T03:04:05Z"}\n'
-    good("blob-gone", "a redacted blob leaves a note in its place", t, entries=t.all, more={path + ".gone": gone}, finding={"file": digest, "rule": "blob-gone"})
+    good("blob-gone", "a redacted blob leaves a note in its place", t, entries=t.all, more={path + ".gone": gone}, finding={"file": digest, "seq": 0, "rule": "blob-gone"})
     bad("blob-missing", "a blob is missing: copy again", t, rule="blob-missing", file=digest, status="incomplete", at={"seq": 0}, more={"blobs/lock": b""})
     bad("blob-damaged", "a blob's content does not have its digest", t, rule="blob", file=digest, at={"seq": 0}, more={path: content + b"x"})
     t = Text().each(entry(size=5))
@@ -969,7 +982,7 @@ def make_sealed():
     sealed("seal-with-lines", "the seal has a frame of its own", s.data, "frame-lines")
     s = new()
     del s.contents[3], s.counts[3], s.lists[3]
-    sealed("seal-missing", "no seal frame", s.data, "frame-lines")
+    sealed("seal-missing", "no seal frame", s.data, "seal")
     s = new()
     s.contents[3] = seal_line(6, root(e[:5])) + b"\n"
     sealed("seal-root", "the seal's root is that of another history", s.data, "seal", {"seq": 6})
@@ -991,7 +1004,7 @@ def make_sealed():
     s = new()
     s.pack()
     s.frames[1] += struct.pack("<II", 0x184D2A50, 4) + b"skip"
-    sealed("skippable-between", "no other skippable frame stands between", s.data, "frame-lines")
+    sealed("skippable-between", "no other skippable frame stands between", s.data, "seal")
 
     data = bytearray(new().data)
     data[len(new().pack()[0]) + 60] ^= 4
@@ -999,13 +1012,13 @@ def make_sealed():
     s = new()
     frames = s.pack()
     sealed("cut-in-frame", "the file ends inside a frame", b"".join(frames)[: len(frames[0]) + 80], "frame")
-    sealed("cut-before-seal", "the file ends before the seal frame", b"".join(frames[:3]), "frame-lines")
+    sealed("cut-before-seal", "the file ends before the seal frame", b"".join(frames[:3]), "seal")
     sealed("cut-after-seal", "the file ends before the index", b"".join(frames), "index")
     sealed("cut-in-index", "the file ends inside the index", b"".join(frames) + s.index_frame()[:60], "index")
     sealed("seek-table-missing", "the file ends before the seek table", b"".join(frames) + s.index_frame(), "seek-table")
     sealed("trailing-bytes", "bytes after the seek table", s.data + b"\0", "trailing")
     sealed("not-zstd", "text under a sealed name", Text().each(*e[:6]).seal().data, "frame")
-    sealed("empty", "an empty sealed file", b"", "frame")
+    sealed("empty", "an empty sealed file", b"", None)
 
     def index_lie(label, why, change):
         s = new()

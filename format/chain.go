@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -21,7 +22,7 @@ type span struct {
 }
 
 // openEnd is the end of a segment that only its content tells.
-const openEnd = MaxSize + 1
+const openEnd = math.MaxInt64
 
 // chain returns the segments of a log that count, in order; none if there is
 // no such log. Segments that begin inside a sealed one are left out. A sealed

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ErrEntry is wrapped by every error about the bytes of an entry.
@@ -95,23 +92,27 @@ func CheckEntry(entry []byte) error {
 	if len(entry) < 2 || entry[0] != '{' || entry[len(entry)-1] != '}' {
 		return fmt.Errorf("%w: not one JSON object from its first byte to its last", ErrEntry)
 	}
-	if i := bytes.IndexFunc(entry, func(r rune) bool { return r < 0x20 }); i >= 0 {
-		return fmt.Errorf("%w: control byte 0x%02x at byte %d", ErrEntry, entry[i], i)
-	}
-	norm, raw, err := CutRaw(nil, entry)
+	head, end, err := cutRaw(entry)
 	if err != nil {
 		return err
 	}
-	if err := checkNormalised(norm); err != nil {
-		return fmt.Errorf("%w: %w", ErrEntry, err)
-	}
-	if raw != nil {
-		if err := CheckRaw(raw); err != nil {
+	norm := entry
+	if end < len(entry) {
+		if err := CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
 			return fmt.Errorf("%w: raw: %w", ErrEntry, err)
 		}
+		norm = make([]byte, 0, end-head+2)
+		norm = append(norm, '{')
+		norm = append(append(norm, entry[head:end]...), '}')
+	}
+	if err := checkJSON(norm, jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}); err != nil {
+		return fmt.Errorf("%w: %w", ErrEntry, err)
 	}
 	return nil
 }
+
+// reservedNames stand at the two ends of an entry that keeps a record verbatim.
+var reservedNames = []string{"raw", "rawlen"}
 
 // CheckRaw tells whether a record can be kept verbatim inside an entry: one
 // JSON value in valid UTF-8 without whitespace around it, without control bytes
@@ -121,81 +122,8 @@ func CheckRaw(raw []byte) error {
 	if len(raw) == 0 || len(raw) > MaxRaw {
 		return fmt.Errorf("%d bytes, want 1 to %d", len(raw), MaxRaw)
 	}
-	if isSpace(raw[0]) || isSpace(raw[len(raw)-1]) {
+	if raw[0] == ' ' || raw[len(raw)-1] == ' ' {
 		return errors.New("whitespace around the value")
 	}
-	if i := bytes.IndexFunc(raw, func(r rune) bool { return r < 0x20 }); i >= 0 {
-		return fmt.Errorf("control byte 0x%02x at byte %d", raw[i], i)
-	}
-	dec := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true))
-	return oneValue(dec, int64(len(raw)), MaxDepth-2, nil)
+	return checkJSON(raw, jsonRules{depth: MaxDepth - 2})
 }
-
-// checkNormalised checks the part of an entry that ownlog wrote.
-func checkNormalised(norm []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(norm))
-	if err := oneValue(dec, int64(len(norm)), MaxDepth, checkNumber); err != nil {
-		return err
-	}
-	return checkCompact(norm)
-}
-
-// oneValue reads one JSON value and checks that it takes all size bytes and is
-// nested at most depth deep; number, if any, judges the spelling of numbers.
-func oneValue(dec *jsontext.Decoder, size int64, depth int, number func(string) error) error {
-	for {
-		tok, err := dec.ReadToken()
-		if err == io.EOF {
-			return io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return err
-		}
-		if dec.StackDepth() > depth {
-			return fmt.Errorf("nested deeper than %d at byte %d", depth, dec.InputOffset())
-		}
-		if number != nil && tok.Kind() == '0' {
-			if err := number(tok.String()); err != nil {
-				return fmt.Errorf("at byte %d: %w", dec.InputOffset(), err)
-			}
-		}
-		if dec.StackDepth() == 0 {
-			break
-		}
-	}
-	if end := dec.InputOffset(); end != size {
-		return fmt.Errorf("the value ends at byte %d of %d", end, size)
-	}
-	return nil
-}
-
-// checkCompact finds whitespace outside strings in valid JSON.
-func checkCompact(b []byte) error {
-	inString := false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case !inString && isSpace(c):
-			return fmt.Errorf("whitespace outside a string at byte %d", i)
-		}
-	}
-	return nil
-}
-
-// checkNumber refuses integers that not every reader can hold.
-func checkNumber(s string) error {
-	for i := range len(s) {
-		if s[i] == '.' || s[i] == 'e' || s[i] == 'E' {
-			return nil
-		}
-	}
-	if n, err := strconv.ParseInt(s, 10, 64); err != nil || n > MaxSize || n < -MaxSize {
-		return fmt.Errorf("integer %s is beyond 2^53-1", s)
-	}
-	return nil
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

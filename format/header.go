@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // header is the first line of a segment.
@@ -103,6 +101,10 @@ func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 	var major int64
 	if ok {
 		if major, p, ok = number(b, p); ok {
+			if _, more := skip(b, p, ","); more && major != version {
+				// Whatever follows may have another shape.
+				return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
+			}
 			p, ok = skip(b, p, crcMember)
 		}
 	}
@@ -110,11 +112,8 @@ func parseHeader(b []byte, sum uint32) (header, *fault, error) {
 		return h, &fault{ruleHeader, "not the header of a segment", `{"ownlog":1,"crc":"`, printable(b)}, nil
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the header"
+		f.rule, f.reason = ruleHeader, "checksum of the header"
 		return h, f, nil
-	}
-	if major != version {
-		return h, nil, fmt.Errorf("%w: version %d of the format, this program reads version %d", ErrUnsupported, major, version)
 	}
 	s := headerScanner{b: b, p: p + crcDigits}
 	s.header(&h)
@@ -273,7 +272,7 @@ func (s *headerScanner) more(h *header) {
 	}
 	// The header must end with the line: nothing may stand between the braces.
 	end, _ := scanObject(append([]byte{'{'}, rest...))
-	if end == len(rest) && jsontext.Value(s.b).IsValid() && checkCompact(s.b) == nil {
+	if end == len(rest) && checkJSON(s.b, jsonRules{depth: MaxDepth, ijson: true}) == nil {
 		h.more = bytes.Clone(rest[:len(rest)-2])
 		s.want = ""
 	}

@@ -102,7 +102,7 @@ func parseIndex(b []byte, sum uint32) (*index, *fault) {
 		return nil, &fault{ruleIndex, "index", "a JSON object", printable(b)}
 	}
 	if f := checkSum(sum, b, p); f != nil {
-		f.reason = "checksum of the index"
+		f.rule, f.reason = ruleIndex, "checksum of the index"
 		return nil, f
 	}
 	s := headerScanner{b: b}

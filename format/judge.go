@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -116,11 +117,10 @@ func (s *openScan) judge(f io.ReaderAt, r *segmentReader) error {
 		s.verdict = verdictTorn
 	case t.lf: // rule 3
 		s.verdict = verdictCorrupt
-	case s.keepUnended(r, t.only): // rule 4
+	case int64(len(t.head)) == t.size && s.keepUnended(r, t.head): // rule 4
 		s.verdict, s.unended = verdictTorn, true
-	case len(t.only) > 0 && s.fits(r, t.only[:len(t.only)-1]): // rule 5
+	case s.damagedLF(r, t.head): // rule 5
 		s.verdict = verdictCorrupt
-		s.fault.Rule, s.fault.Reason, s.fault.Want, s.fault.Got = ruleLastLF, "end of the line", "LF", printable(t.only[len(t.only)-1:])
 	default: // rule 6
 		s.verdict = verdictTorn
 	}
@@ -145,6 +145,17 @@ func (s *openScan) keepUnended(r *segmentReader, b []byte) bool {
 	return true
 }
 
+// damagedLF tells whether b begins with a whole line that something follows
+// where its LF should be.
+func (s *openScan) damagedLF(r *segmentReader, b []byte) bool {
+	end, _ := scanObject(b)
+	if end == 0 || end >= len(b) || !s.fits(r, b[:end]) {
+		return false
+	}
+	s.fault.Rule, s.fault.Reason, s.fault.Want, s.fault.Got = ruleLastLF, "end of the line", "LF", printable(b[end:end+1])
+	return true
+}
+
 // fits tells whether b is the valid next line.
 func (s *openScan) fits(r *segmentReader, b []byte) bool {
 	l, f := parseLine(b, r.sum)
@@ -158,7 +169,7 @@ type tailScan struct {
 	hole   bool   // there is a run of NUL as sectors leave it that were never written
 	lf     bool   // there is an LF
 	sealed bool   // the last line is a seal
-	only   []byte // everything, if it is shorter than a line and has no LF
+	head   []byte // the first bytes, as many as a line has at most, if there is no LF
 
 	run  int64 // where the run of NUL begins that goes on, -1 if none
 	size int64 // bytes seen
@@ -175,10 +186,8 @@ func (t *tailScan) scan(f io.ReaderAt, sum uint32, n int64) error {
 			return err
 		}
 		t.runs(data, off)
-		if t.size == 0 && len(data) < maxLine && bytes.IndexByte(data, '\n') < 0 {
-			t.only = bytes.Clone(data)
-		} else {
-			t.only = nil
+		if t.size == 0 {
+			t.head = bytes.Clone(data[:min(len(data), maxLine)])
 		}
 		t.size += int64(len(data))
 		t.sealed = false
@@ -227,6 +236,37 @@ func (t *tailScan) endRun(end int64, eof bool) {
 		t.hole = true
 	}
 	t.run = -1
+}
+
+// judgeDead looks at what stands in a text segment behind the entries that
+// count, from off on. What a failed append can have left is whole or TORN by the
+// rules of recovery. A line that was written when more than end entries were
+// durable is [ruleDeadAck]; other damage loses no entry.
+func judgeDead(f io.ReaderAt, path string, sum uint32, off, lineNo, end int64) error {
+	r := segmentReader{path: path, sum: sum, src: newTextBlocks(f, off), line: lineNo, seq: end, ack: unknownAck}
+	for {
+		l, _, err := r.next()
+		if err == io.EOF {
+			return nil
+		}
+		bad := asCorrupt(err)
+		if bad != nil {
+			t := tailScan{p: bad.Offset, run: -1}
+			if err = t.scan(f, sum, end); err == nil && !t.later {
+				s := openScan{fault: bad, state: scanState{size: r.seq}}
+				if err = s.judge(f, &r); err == nil && s.verdict == verdictCorrupt {
+					return bad
+				}
+				return err
+			}
+		}
+		if err != nil && bad == nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if bad != nil || l.ack > end || l.kind == lineSeal && l.seq > end {
+			return (&fault{ruleDeadAck, "the log goes on in another segment, but a line here shows that more was durable", fmt.Sprintf("ack at most %d", end), "more"}).at(path, off, lineNo+1, end)
+		}
+	}
 }
 
 // asCorrupt returns err as a *CorruptError, nil if it is something else.

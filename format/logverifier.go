@@ -159,7 +159,12 @@ func (v *logVerifier) kin(log LogID) (kin, error) {
 	if err != nil {
 		return kin{}, err
 	}
-	k := kin{log: log, missing: len(files) == 0}
+	k := kin{log: log}
+	if len(files) == 0 {
+		// A directory without a segment is a log without an entry.
+		_, err := v.store.fs.Stat(dir)
+		k.missing = errors.Is(err, fs.ErrNotExist)
+	}
 	for _, f := range files {
 		for _, suffix := range forms(f) {
 			path := filepath.Join(dir, segmentName(f.first, suffix))
@@ -352,7 +357,7 @@ func (p *partVerifier) stale(f segmentFile, text, sealed span) error {
 		if suffix == sealedSuffix {
 			stale = sealed
 		}
-		if _, err := p.store.compareStale(p.log(), *p.over, stale); err != nil {
+		if _, err := p.store.compareStale(p.log(), *p.over, stale, judgeDead); err != nil {
 			if err := p.addErr(p.log(), stale.path, err); err != nil {
 				return err
 			}
@@ -481,7 +486,7 @@ func (v *logVerifier) blob(ctx context.Context, ref blobRef, seq int64, path str
 			v.add(SeverityOK, v.log, at(ruleBlobGone, "the blob was redacted", "", ""))
 			return nil
 		}
-		v.add(SeverityIncomplete, v.log, at(ruleBlobMissing, "the blob that an entry in "+filepath.Base(path)+" refers to is missing: copy it again", "", ""))
+		v.add(SeverityIncomplete, v.log, at(ruleBlobMissing, "the blob that an entry refers to is missing: copy it again", "sha256:"+ref.digest.String(), "nothing"))
 		return nil
 	}
 	if err != nil {
@@ -499,7 +504,9 @@ func (v *logVerifier) blob(ctx context.Context, ref blobRef, seq int64, path str
 		return err
 	}
 	if n != ref.size {
-		v.add(SeverityCorrupt, v.log, at(ruleBlobSize, "size of the blob", strconv.FormatInt(ref.size, 10), strconv.FormatInt(n, 10)))
+		wrong := at(ruleBlobSize, "size of the blob sha256:"+ref.digest.String(), strconv.FormatInt(ref.size, 10), strconv.FormatInt(n, 10))
+		wrong.Path = path
+		v.add(SeverityCorrupt, v.log, wrong)
 	}
 	return nil
 }

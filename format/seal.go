@@ -248,23 +248,18 @@ func (l *dirLog) copySegment(w *sealWriter, f io.WriterAt, enc *zstd.Encoder, g 
 	}
 	if err == nil && !g.sealed {
 		g.textEnd = r.off
-		err = checkDead(file, r.path, r.sum, r.off, g.end)
+		err = checkDead(file, r.path, r.sum, r.off, r.line, g.end)
 	}
 	return w, err
 }
 
-// checkDead looks at what stands in a text segment behind the entries that
-// count, from off on: a line whose batch was begun after entry end was durable
-// must not be among it.
-func checkDead(f io.ReaderAt, path string, sum uint32, off, end int64) error {
-	t := tailScan{p: off, run: -1}
-	if err := t.scan(f, sum, end); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+// checkDead is [judgeDead] for writers: damage in a dead part is kept with it.
+func checkDead(f io.ReaderAt, path string, sum uint32, off, lineNo, end int64) error {
+	err := judgeDead(f, path, sum, off, lineNo, end)
+	if bad := asCorrupt(err); bad != nil && bad.Rule != ruleDeadAck {
+		return nil
 	}
-	if t.later {
-		return (&fault{ruleDeadAck, "dead line, but entries in front of it were acknowledged", fmt.Sprintf("ack at most %d", end), "more"}).at(path, off, 0, end)
-	}
-	return nil
+	return err
 }
 
 // copyLines copies the lines up to end.
@@ -335,7 +330,7 @@ func (s *DirStore) removeStale(l *dirLog) error {
 			}
 			if f.sealed && f.first != c.first {
 				stale := span{first: f.first, path: l.segmentPath(f.first, sealedSuffix), sealed: true}
-				if _, err := s.compareStale(l.id, c, stale); err != nil {
+				if _, err := s.compareStale(l.id, c, stale, checkDead); err != nil {
 					return err
 				}
 				if err := s.fs.Remove(stale.path); err != nil {
@@ -355,7 +350,7 @@ func (s *DirStore) removeStale(l *dirLog) error {
 // What else it holds is kept in a file beside it.
 func (s *DirStore) removeText(l *dirLog, c span, first int64) error {
 	stale := span{first: first, path: l.segmentPath(first, textSuffix)}
-	off, err := s.compareStale(l.id, c, stale)
+	off, err := s.compareStale(l.id, c, stale, checkDead)
 	if err != nil {
 		return err
 	}
@@ -365,11 +360,13 @@ func (s *DirStore) removeText(l *dirLog, c span, first int64) error {
 	return s.fs.Remove(stale.path)
 }
 
+// deadJudge is [judgeDead] or [checkDead].
+type deadJudge func(f io.ReaderAt, path string, sum uint32, off, lineNo, end int64) error
+
 // compareStale compares the entries of a segment that lies in the sealed segment
-// c with those there, and returns the offset behind the last of them. A segment
-// with other entries, or whose lines prove that more was acknowledged, is
-// CORRUPT.
-func (s *DirStore) compareStale(id LogID, c, stale span) (int64, error) {
+// c with those there, and returns the offset behind the last of them; judge
+// looks at the rest. A segment with other entries is CORRUPT.
+func (s *DirStore) compareStale(id LogID, c, stale span, judge deadJudge) (int64, error) {
 	want, wantFile, err := s.openSpanAt(id, c, stale.first)
 	if err != nil {
 		return 0, err
@@ -389,10 +386,10 @@ func (s *DirStore) compareStale(id LogID, c, stale span) (int64, error) {
 			if stale.sealed {
 				return 0, (&fault{ruleDeadAck, "sealed past the end of " + filepath.Base(c.path), fmt.Sprintf("entries up to %d", c.end), "more"}).at(stale.path, off, got.line, g.seq)
 			}
-			return off, checkDead(gotFile, stale.path, got.sum, off, c.end)
+			return off, judge(gotFile, stale.path, got.sum, off, got.line-1, c.end)
 		}
 		if bad := asCorrupt(err); bad != nil && got.seq >= c.end && !stale.sealed {
-			return bad.Offset, checkDead(gotFile, stale.path, got.sum, bad.Offset, c.end)
+			return bad.Offset, judge(gotFile, stale.path, got.sum, bad.Offset, got.line-1, c.end)
 		}
 		if err != nil {
 			return 0, err

@@ -49,7 +49,7 @@ func parseSegmentName(name string) (first int64, sealed, ok bool) {
 		}
 		first = 10*first + int64(c-'0')
 	}
-	return first, sealed, first <= MaxSize
+	return first, sealed, true
 }
 
 // listSegments returns the segments in a log's directory in ascending order;

@@ -17,9 +17,13 @@ type blockSource interface {
 	next() (data []byte, off int64, err error)
 }
 
-// textBlockSize is how much of a text segment is read at once. It is no limit:
-// the buffer grows up to a longest line.
-const textBlockSize = 256 << 10
+// firstBlockSize is how much of a text segment is read first, textBlockSize how
+// much is read at once of a long one. They are no limit: the buffer grows up to
+// a longest line.
+const (
+	firstBlockSize = 16 << 10
+	textBlockSize  = 256 << 10
+)
 
 // textBlocks reads a file of plain text.
 type textBlocks struct {
@@ -36,8 +40,11 @@ func (t *textBlocks) next() ([]byte, int64, error) {
 	t.buf = t.buf[:copy(t.buf, t.buf[t.used:])]
 	t.off += int64(t.used)
 	t.used = 0
-	if t.buf == nil {
-		t.buf = make([]byte, 0, textBlockSize)
+	switch c := cap(t.buf); {
+	case c == 0:
+		t.buf = make([]byte, 0, firstBlockSize)
+	case c < textBlockSize && !t.end:
+		t.buf = append(make([]byte, 0, 4*c), t.buf...)
 	}
 	searched := 0
 	for {
@@ -97,6 +104,9 @@ func (r *segmentReader) readHeader(log LogID, first int64) (h header, raw []byte
 	raw, off, err := r.nextLine()
 	if err == io.EOF {
 		return h, nil, (&fault{ruleHeader, "empty segment", "a header", "end of the file"}).at(r.path, 0, 1, first)
+	}
+	if c := (*CorruptError)(nil); errors.As(err, &c) && c.Rule == ruleLineShape {
+		c.Rule = ruleHeader // a header is durable before its file has a name: never torn
 	}
 	if err != nil {
 		return h, nil, err

@@ -71,10 +71,7 @@ func (s *segmentVerifier) checker() *blockChecker {
 // runText verifies a text segment up to its seal or the next segment.
 func (s *segmentVerifier) runText(ctx context.Context, file fsFile) error {
 	err := s.checker().run(ctx, textSource(file), func(b *checkedBlock) error { return s.block(ctx, b) })
-	if err == errPartOver {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && err != errPartOver && err != errSegmentOver {
 		return err
 	}
 	p := s.part
@@ -97,7 +94,7 @@ func (s *segmentVerifier) runText(ctx context.Context, file fsFile) error {
 	default:
 		p.pos = s.end
 		if s.to >= s.end {
-			if err := checkDead(file, s.path, logSum(p.log()), s.off, s.end); err != nil {
+			if err := judgeDead(file, s.path, logSum(p.log()), s.off, s.line, s.end); err != nil {
 				return p.addErr(p.log(), s.path, err)
 			}
 		}
@@ -115,7 +112,7 @@ func (s *segmentVerifier) runOpen(ctx context.Context, o *openSnapshot) error {
 	if scan.state.off > 0 {
 		limited := &limitedFile{o.file, scan.state.off}
 		err := s.checker().run(ctx, textSource(limited), func(b *checkedBlock) error { return s.block(ctx, b) })
-		if err != nil && err != errPartOver {
+		if err != nil && err != errPartOver && err != errSegmentOver {
 			return err
 		}
 	}
@@ -130,13 +127,13 @@ func (s *segmentVerifier) runOpen(ctx context.Context, o *openSnapshot) error {
 		s.part.pos = s.order.seq
 		return nil
 	}
+	torn := *scan.fault
+	torn.Rule, torn.Line = ruleTorn, s.line+1
 	if scan.unended {
 		if err := s.takeUnended(ctx, o); err != nil {
 			return err
 		}
 	}
-	torn := *scan.fault
-	torn.Rule, torn.Line = ruleTorn, s.line+1
 	torn.Reason = "remains of an append that was never acknowledged: " + torn.Reason
 	s.part.add(SeverityTorn, s.part.log(), &torn)
 	s.part.pos = s.order.seq
@@ -385,6 +382,10 @@ func (s *segmentVerifier) block(ctx context.Context, b *checkedBlock) error {
 		}
 	}
 	if s.ended {
+		return errPartOver
+	}
+	if b.unended && s.order.seal == nil && !s.sealed && s.order.seq >= s.end {
+		// The rest is dead.
 		return errPartOver
 	}
 	if b.unended && s.order.seal == nil {

@@ -11,6 +11,8 @@ func (s *session) verbs() []*cli.Command {
 		s.showVerb(),
 		s.catVerb(),
 		s.headVerb(),
+		s.statsVerb(),
+		s.verifyVerb(),
 		s.exportVerb(),
 		s.forkVerb(),
 		s.resumeVerb(),

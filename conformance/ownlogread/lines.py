@@ -115,8 +115,8 @@ def excerpt(data, limit=40):
 class Header:
     def __init__(self, line):
         """A header line without its LF."""
-        if len(line) > MAX_HEADER_LINE:
-            raise Bad("header", "header line is too long", f"<= {MAX_HEADER_LINE}", str(len(line)))
+        if len(line) + 1 > MAX_HEADER_LINE:
+            raise Bad("header", "header line is too long", f"<= {MAX_HEADER_LINE}", str(len(line) + 1))
         m = VERSION.match(line)
         if m and int(m[1]) != 1:
             raise Bad("version", "another major version", "1", m[1].decode(), "unsupported")

@@ -119,6 +119,7 @@ def choose_form(log, forms, log_id, first, options):
     if text is None:
         return sealed
     if not sealed.findings:
+        log.findings += text.findings
         agree(log, text, sealed.lines, sealed.first, sealed.size, "sealed form")
         return sealed
     log.findings += sealed.findings
@@ -324,7 +325,7 @@ def check_blobs(log, store):
         elif state == "gone":
             log.add(Bad("blob-gone", "blob was redacted", status="ok"), where, seq=seq)
         elif actual != size:
-            bad = Bad("blob-size", f"entry {seq} gives another size for the blob", str(actual), str(size))
+            bad = Bad("blob-size", f"entry {seq} gives another size for blob {digest}", str(actual), str(size))
             log.add(bad, seg, offset=offset, line=line, seq=seq)
 
 

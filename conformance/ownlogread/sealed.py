@@ -9,7 +9,7 @@ import zlib
 from .entry import cut, top_level
 from .findings import Bad, Environment
 from .limits import MAX_FRAME, MAX_INDEX, MAX_WINDOW
-from .lines import ENTRY_LINE, crc_of
+from .lines import ENTRY_LINE, SEAL_LINE, crc_of
 from .segment import Segment, open_bytes
 from .strictjson import NotStrict, check_json
 
@@ -137,8 +137,6 @@ def scan_sealed(path, log_id, name_first, options):
             if not scan_frame(seg, text, i, i == len(frames) - 1, block, log_id, name_first, options):
                 return seg
         where = {"offset": off}
-        if not seg.sealed:
-            raise Bad("seal", "the last frame is not the seal line")
         index_end = check_index(seg, data, off, blocks)
         where = {"offset": index_end}
         check_seek_table(data, index_end, blocks, index_end - off)
@@ -155,11 +153,11 @@ def scan_frame(seg, text, i, last, block, log_id, name_first, options):
         raise Bad("frame-lines", "a frame does not end at the end of a line")
     lines = text[:-1].split(b"\n")
     if i == 0 or last:
+        if last and not SEAL_LINE.fullmatch(lines[-1]):
+            raise Bad("seal", "the last frame is not the seal line")
         if len(lines) != 1:
             raise Bad("frame-lines", f"the {'header' if i == 0 else 'seal'} frame holds more than one line")
         if i == 0:
-            if last:
-                raise Bad("seal", "no seal frame")
             ok = seg.start(lines[0], log_id, name_first)
             if ok:
                 block.first = seg.first
@@ -172,10 +170,8 @@ def scan_frame(seg, text, i, last, block, log_id, name_first, options):
             seg.stop = bad
             seg.add(bad, offset=seg.offset, line=seg.line, seq=seg.next_seq)
             return False
-        if sealed != last:
-            reason = "a seal line before the last frame" if sealed else "the last frame is not the seal line"
-            seg.sealed = False
-            raise Bad("seal", reason)
+        if sealed and not last:
+            raise Bad("seal", "a seal line before the last frame")
         if not sealed:
             block.count += 1
             if not seg.lines[before][4]:

@@ -137,9 +137,9 @@ def open_bytes(path):
 def scan_text(path, log_id, name_first, options):
     seg = Segment(path, log_id)
     data = seg.data = open_bytes(path)
-    end = data.find(b"\n", 0, MAX_HEADER_LINE + 1)
+    end = data.find(b"\n", 0, MAX_HEADER_LINE)
     if end < 0:
-        seg.add(Bad("header", "no header line"), offset=0, line=1)
+        seg.add(Bad("header", f"no header line within {MAX_HEADER_LINE} bytes"), offset=0, line=1)
         return seg
     if not seg.start(data[:end], log_id, name_first):
         return seg

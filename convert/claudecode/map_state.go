@@ -119,6 +119,7 @@ func (w *writer) mapCompaction() {
 		}
 		return nil
 	}
+	var segment string
 	m := object(r.object(fCompactMetadata, "compactMetadata"))
 	for {
 		name, value, ok := m.next()
@@ -132,6 +133,8 @@ func (w *writer) mapCompaction() {
 			c.TokensBefore = tokens(value)
 		case "postTokens":
 			c.TokensAfter = tokens(value)
+		case "preservedSegment":
+			segment, _ = unquote(member(value, "headUuid"))
 		case "preservedMessages":
 			ids := array(member(value, "uuids"))
 			for {
@@ -142,6 +145,9 @@ func (w *writer) mapCompaction() {
 				c.Kept = append(c.Kept, r.inner(id, "preservedMessages.uuids"))
 			}
 		}
+	}
+	if len(c.Kept) == 0 {
+		c.KeptFrom = segment // a version that does not list the records kept
 	}
 	if r.bad == "" {
 		w.add(schema.ActorExecutor, c)
