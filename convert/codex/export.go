@@ -27,6 +27,10 @@ const (
 	// OptionCWD is the working directory of the exported session. Empty: the
 	// session's own.
 	OptionCWD = "cwd"
+	// OptionRemap, if `true`, also replaces the session's own working directory by
+	// OptionCWD at the beginning of strings in tool arguments. It has no effect on
+	// records that are given back as they were.
+	OptionRemap = "remap"
 	// OptionSystem, if `keep`, gives the session's system prompt to the CLI, which
 	// uses it instead of its own. A prompt of another vendor's tool is left out
 	// otherwise: it speaks of tools that are not there.
