@@ -208,10 +208,12 @@ func knownToOld(items []map[string]any) (out []map[string]any) {
 			continue
 		}
 		delete(item, "namespace")
-		parts, _ := item["content"].([]any)
-		for _, p := range parts {
-			if part, ok := p.(map[string]any); ok {
-				delete(part, "detail")
+		for _, member := range []string{"content", "output"} {
+			parts, _ := item[member].([]any)
+			for _, p := range parts {
+				if part, ok := p.(map[string]any); ok {
+					delete(part, "detail")
+				}
 			}
 		}
 		out = append(out, item)
