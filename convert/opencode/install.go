@@ -166,7 +166,7 @@ func holds(sent, stored jsontext.Value) bool {
 	}
 	same := true
 	err := members(stored, func(name string, value jsontext.Value) error {
-		same = same && holds(valueAt(sent, "/"+name), value)
+		same = same && holds(member(sent, name), value)
 		return nil
 	})
 	return err == nil && same
