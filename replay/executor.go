@@ -119,10 +119,16 @@ type Outcome struct {
 // Errors to branch on: [ErrMirror], [ErrHeld], [ErrFenced], [ErrRedacted],
 // [ErrUnsupported], and the store's.
 func (x *Executor) Run(ctx context.Context, log format.LogID) (Outcome, error) {
+	return x.runUntil(ctx, ctx, log)
+}
+
+// runUntil is Run with a second, softer end: when soft ends, the step under way
+// is finished and no other begun.
+func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcome, error) {
 	if log.Derived() {
 		return Outcome{}, fmt.Errorf("log %s: %w", log, ErrMirror)
 	}
-	r := &run{Executor: x, log: log}
+	r := &run{Executor: x, log: log, soft: soft}
 	s, err := openSession(ctx, x.Store, log, x.clock(), x.ids())
 	if err != nil {
 		return Outcome{}, err
@@ -198,6 +204,7 @@ func (x *Executor) policy() Policy {
 type run struct {
 	*Executor
 	log     format.LogID
+	soft    context.Context // ends between steps
 	session *session
 	lease   *lease
 	outcome Outcome
@@ -294,6 +301,9 @@ func (r *run) loop(ctx context.Context) (Outcome, error) {
 	for {
 		if ctx.Err() != nil {
 			return r.outcome, context.Cause(ctx)
+		}
+		if r.soft.Err() != nil {
+			return r.outcome, context.Cause(r.soft)
 		}
 		out, done, err := r.rest()
 		if done || err != nil {
