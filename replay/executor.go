@@ -128,7 +128,7 @@ func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcom
 	if log.Derived() {
 		return Outcome{}, fmt.Errorf("log %s: %w", log, ErrMirror)
 	}
-	r := &run{Executor: x, log: log, soft: soft}
+	r := &run{Executor: x, log: log, soft: soft, defined: definitions{store: x.Store}}
 	s, err := openSession(ctx, x.Store, log, x.clock(), x.ids())
 	if err != nil {
 		return Outcome{}, err
@@ -209,11 +209,7 @@ type run struct {
 	lease   *lease
 	outcome Outcome
 
-	// defined is the definition read last.
-	defined struct {
-		digest     string
-		definition schema.Definition
-	}
+	defined definitions
 }
 
 // action is what the fold says is to be done next.
@@ -402,24 +398,9 @@ func (r *run) model(def *schema.Definition, known bool) (*schema.Model, error) {
 
 // definition returns the definition in force; known is false if the log has none.
 func (r *run) definition(ctx context.Context) (def schema.Definition, known bool, err error) {
-	s := r.session
-	s.mu.Lock()
-	defined, updates := s.state.definition()
-	s.mu.Unlock()
-	if defined != nil {
-		known = true
-		if r.defined.digest != defined.Digest {
-			if def, err = readDefinition(ctx, r.Store, defined); err != nil {
-				return def, true, err
-			}
-			r.defined.digest, r.defined.definition = defined.Digest, def
-		}
-		def = r.defined.definition
-	}
-	for _, u := range updates {
-		patch(&def, u)
-	}
-	return def, known, nil
+	r.session.mu.Lock()
+	defer r.session.mu.Unlock()
+	return r.defined.current(ctx, r.session.state)
 }
 
 // cancelTurn answers what is open and ends the turn.
