@@ -45,6 +45,13 @@ type Executor struct {
 	// executor's and others'. OnDelta is shown what streams in. May be nil.
 	OnEvent func(log format.LogID, seq int64, ev *schema.Event)
 	OnDelta func(log format.LogID, d provider.Delta)
+	// Summarize makes the summary when the conversation no longer fits the
+	// model. Nil: [Extract].
+	Summarize Summarizer
+	// CompactAbove compacts before a request once the last response has read
+	// and written so many tokens. 0: only when the provider says that the
+	// request is too long.
+	CompactAbove int64
 	// AcceptHoles goes on although entries are redacted. Calls before a hole
 	// are answered as unknown, never run.
 	AcceptHoles bool
@@ -127,6 +134,9 @@ func (x *Executor) Run(ctx context.Context, log format.LogID) (Outcome, error) {
 func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcome, error) {
 	if log.Derived() {
 		return Outcome{}, fmt.Errorf("log %s: %w", log, ErrMirror)
+	}
+	if x.Provider == nil || x.Store == nil {
+		return Outcome{}, errors.New("executor: no provider or no store")
 	}
 	r := &run{Executor: x, log: log, soft: soft, defined: definitions{store: x.Store}}
 	s, err := openSession(ctx, x.Store, log, x.clock(), x.ids())
@@ -273,6 +283,9 @@ func (r *run) rest() (Outcome, bool, error) {
 	out.Standing = s.standing()
 	if err != nil {
 		return out, false, err
+	}
+	if isRun(s.state) {
+		next = actRest
 	}
 	switch next {
 	case actRest:

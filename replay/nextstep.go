@@ -43,6 +43,16 @@ type NextStep struct {
 	IDs    IDs   // nil: random
 }
 
+// linkNextStep is how a run's log is linked with the session it compares.
+const linkNextStep = "next-step"
+
+// isRun reports whether a log is the run of a comparison: its calls are compared,
+// never run.
+func isRun(c *conversation) bool {
+	link := c.state.Info().Link
+	return link != nil && link.Kind == linkNextStep
+}
+
 // ErrOverCost: the run has cost what it may. Go on with a higher limit.
 var ErrOverCost = errors.New("the run has cost what it may")
 
@@ -207,7 +217,7 @@ func (c *comparer) openRun(ctx context.Context) error {
 		about := c.Provider.Describe()
 		run, err := in.Create(ctx, schema.SessionOpened{
 			Title: fmt.Sprintf("next step of %s by %s %s", c.Log, about.Provider, c.Model),
-			Link:  &schema.SessionLink{Session: c.Log.String(), Kind: "next-step"},
+			Link:  &schema.SessionLink{Session: c.Log.String(), Kind: linkNextStep},
 			Model: &schema.Model{Provider: about.Provider, API: about.API, ID: c.Model},
 		})
 		if err != nil {
