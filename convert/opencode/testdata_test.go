@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,3 +194,19 @@ const (
 )
 
 func assistantOf(parent string) string { return fmt.Sprintf(assistantData, parent) }
+
+func writeFile(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyTree(t testing.TB, dir string, tree fs.FS) {
+	t.Helper()
+	if err := os.CopyFS(dir, tree); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sortStrings(list []string) { slices.Sort(list) }
