@@ -10,6 +10,7 @@ func (s *session) verbs() []*cli.Command {
 		s.lsVerb(),
 		s.showVerb(),
 		s.catVerb(),
+		s.statsVerb(),
 		s.headVerb(),
 		s.verifyVerb(),
 		s.exportVerb(),
