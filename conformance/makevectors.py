@@ -651,6 +651,8 @@ def make_tails():
     bad("tail-lf-flipped", "the last line's LF is damaged", t, rule="last-lf", at=at)
     t = tail().raw(third + b"\x0b" + entry_line(4, 4, e[4])[:40])
     bad("tail-lf-flipped-then-cut", "the last whole line's LF is damaged, and a cut line follows", t, rule="last-lf", at=at)
+    t = tail().raw(seal_line(3, root(e[:3])) + b"\x0b{")
+    bad("tail-seal-lf-flipped", "the LF of a whole seal line is damaged", t, rule="last-lf", at=at)
     t = tail().raw(third.replace(b"note 3", b"note 9") + b"\n").raw(entry_line(4, 4, e[4]) + b"\n")
     bad("tail-flip-acknowledged", "a batch that begins later proves that the damaged line was durable", t, rule="acknowledged", at=at)
     t = tail().raw(third[:90] + b"\n" + entry_line(4, 4, e[4]) + b"\n" + entry_line(5, 5, e[5])[:20])
@@ -749,6 +751,9 @@ def make_chains():
     text = Text().each(*e[:5])
     at = text.here()
     bad("both-forms-differ", "text and sealed form must agree", sealed, text.batch(e[9]), rule="stale", at=at)
+    text = Text().each(*e[:6])
+    text.data = text.data.replace(b'"first":0', b'"first":1', 1)
+    bad("both-forms-text-header", "the text beside a sealed form is damaged", sealed, text, rule="header", at={"offset": 0, "line": 1})
     spoiled = bytearray(sealed.data)
     spoiled[len(sealed.frames[0]) + 40] ^= 1
     bad("both-forms-sealed-damaged", "a damaged sealed form is damage even if the text is still there", Text().each(*e[:6]), (segment_name(0, True), bytes(spoiled)), rule="frame-decode", file=segment_name(0, True), entries=e[:6])

@@ -22,7 +22,7 @@ func parquetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "until", Usage: "parquet: only sessions that started before then"},
 		&cli.BoolFlag{Name: "with-payload", Usage: "parquet: the entries themselves in table events"},
 		&cli.BoolFlag{Name: "no-text", Usage: "parquet: leave out what was said"},
-		pricesFlag(),
+		&cli.StringFlag{Name: "prices", Usage: "parquet: file of prices instead of the built-in list"},
 		&cli.BoolFlag{Name: "compact", Usage: "parquet: one file for each table and date"},
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -17,59 +18,31 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// statsVerb adds up what logs say.
+// statsVerb adds up usage, tools, permissions and compactions.
 func (s *session) statsVerb() *cli.Command {
+	var names []string
+	for _, d := range stats.Dimensions() {
+		names = append(names, string(d))
+	}
 	return &cli.Command{
-		Name:      "stats",
-		Usage:     "add up tokens, cost, tools, permissions and compactions",
-		ArgsUsage: "[LOG...]",
-		Description: "Costs are those that the source states, else tokens times list price; a model without a price is\n" +
-			"counted as unpriced, not as free. The tables of export --to parquet hold the same figures.",
+		Name:        "stats",
+		Usage:       "tokens, cost, tool failures, waits for permission",
+		ArgsUsage:   "[LOG...]",
+		Description: "Figures are those of the Parquet tables. A cost that nobody knows is left empty, never 0.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "by", Usage: "group usage by these, separated by commas: day, project, model, vendor, session, subagent", Value: "model"},
-			&cli.StringFlag{Name: "table", Usage: "only this one: usage, tools, permissions or compactions"},
-			&cli.StringFlag{Name: "since", Usage: "only what happened then or later: a date, a time or an age"},
+			&cli.StringFlag{Name: "by", Usage: "group usage by these, separated by commas: " + strings.Join(names, ", "), Value: "model"},
+			&cli.StringFlag{Name: "since", Usage: "only what happened then or later"},
 			&cli.StringFlag{Name: "until", Usage: "only what happened before then"},
-			pricesFlag(),
-			&cli.BoolFlag{Name: "csv", Usage: "print CSV; takes --table (default: usage)"},
+			&cli.StringFlag{Name: "prices", Usage: "file of prices instead of the built-in list"},
+			&cli.BoolFlag{Name: "csv", Usage: "print CSV"},
+			&cli.StringFlag{Name: "table", Usage: "only this table: usage, tools, permissions or compactions"},
 		},
 		Action: s.runStats,
 	}
 }
 
-func pricesFlag() cli.Flag {
-	return &cli.StringFlag{Name: "prices", Usage: "file of prices that go before the built-in ones"}
-}
-
-// readPrices returns the built-in prices, behind those of a file if one is named.
-func readPrices(file string) (*schema.PriceTable, error) {
-	prices, err := schema.DefaultPrices()
-	if err != nil || file == "" {
-		return prices, err
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	over, err := schema.ReadPrices(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return prices.With(over), nil
-}
-
 func (s *session) runStats(c *cli.Context) (err error) {
-	var q stats.Query
-	for name := range strings.SplitSeq(c.String("by"), ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
-		}
-		if !slices.Contains(stats.Dimensions(), stats.Dimension(name)) {
-			return usageError(fmt.Errorf("--by %s: want %v", name, stats.Dimensions()))
-		}
-		q.By = append(q.By, stats.Dimension(name))
-	}
+	q := stats.Query{}
 	now := time.Now()
 	if q.Since, err = parseSince(c.String("since"), now); err != nil {
 		return usageError(err)
@@ -80,118 +53,114 @@ func (s *session) runStats(c *cli.Context) (err error) {
 	if q.Prices, err = readPrices(c.String("prices")); err != nil {
 		return err
 	}
+	for name := range strings.SplitSeq(c.String("by"), ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if !slices.Contains(stats.Dimensions(), stats.Dimension(name)) {
+			return usageError(fmt.Errorf("--by %s: not among %v", name, stats.Dimensions()))
+		}
+		q.By = append(q.By, stats.Dimension(name))
+	}
 	store, refs, err := s.manyLogs(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	logs := make([]format.LogID, len(refs))
+	ids := make([]format.LogID, len(refs))
 	for i, ref := range refs {
-		if ref.Size >= 0 {
-			return usageError(fmt.Errorf("%s@%d: figures are of whole logs", ref.Log, ref.Size))
-		}
-		logs[i] = ref.Log
+		ids[i] = ref.Log
 	}
-	report, err := stats.Collect(c.Context, store, slices.Values(logs), q)
+	report, err := stats.Collect(c.Context, store, slices.Values(ids), q)
 	if err != nil {
 		return err
 	}
-	return s.showStats(c, &report, q)
-}
-
-func (s *session) showStats(c *cli.Context, report *stats.Report, q stats.Query) error {
-	tables := report.Tables(q.By)
-	only := c.String("table")
-	if c.Bool("csv") && only == "" {
-		only = "usage"
-	}
-	if only != "" {
-		tables = slices.DeleteFunc(tables, func(t stats.Table) bool { return t.Name != only })
-		if len(tables) == 0 {
+	list := report.Tables(q.By)
+	if only := c.String("table"); only != "" {
+		list = slices.DeleteFunc(list, func(t stats.Table) bool { return t.Name != only })
+		if len(list) == 0 {
 			return usageError(fmt.Errorf("--table %s: want usage, tools, permissions or compactions", only))
 		}
 	}
-	var err error
-	switch {
-	case c.Bool("json"):
-		err = s.statsJSON(report, tables, q)
-	case c.Bool("csv"):
-		err = tables[0].WriteCSV(s.Out)
-	default:
-		err = s.statsText(tables)
-	}
-	if err != nil {
+	if err := s.showStats(c, list); err != nil {
 		return err
 	}
 	for _, model := range slices.Sorted(maps.Keys(report.Unpriced)) {
-		fmt.Fprintf(s.Err, "ownlog: no price for model %q: %d calls are not in the cost\n", model, report.Unpriced[model])
+		fmt.Fprintf(s.Err, "ownlog: no price is known for model %q (%d calls); --prices FILE names one\n", model, report.Unpriced[model])
 	}
 	if len(report.Failed) > 0 {
-		return checkFailed(fmt.Errorf("%d logs could not be read and are not counted, the first: %w", len(report.Failed), report.Failed[0]))
+		return checkFailed(fmt.Errorf("%d logs could not be read, the first: %w", len(report.Failed), report.Failed[0]))
 	}
 	return nil
 }
 
-func (s *session) statsJSON(report *stats.Report, tables []stats.Table, q stats.Query) error {
-	doc := map[string]any{"schema": "ownlog.stats/1", "prices": q.Prices.Version, "logs": report.Logs, "unpriced": report.Unpriced}
-	for i := range tables {
-		doc[tables[i].Name] = &tables[i]
+// readPrices reads a price list, or takes the built-in one.
+func readPrices(name string) (*schema.PriceTable, error) {
+	if name == "" {
+		return schema.DefaultPrices()
 	}
-	return printJSON(s.Out, doc)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	table, err := schema.ReadPrices(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return table, nil
 }
 
-func (s *session) statsText(tables []stats.Table) error {
-	for i, t := range tables {
-		if len(t.Rows) == 0 {
-			continue
+func (s *session) showStats(c *cli.Context, list []stats.Table) error {
+	switch {
+	case c.Bool("json"):
+		doc := statsJSON{Schema: "ownlog.stats/1", Tables: make(map[string]*stats.Table)}
+		for i := range list {
+			doc.Tables[list[i].Name] = &list[i]
 		}
-		if i > 0 {
-			fmt.Fprintln(s.Out)
+		return printJSON(s.Out, doc)
+	case c.Bool("csv"):
+		if len(list) != 1 {
+			return usageError(errors.New("--csv prints one table; say which with --table"))
 		}
-		w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-		names := make([]string, len(t.Header))
-		for i, h := range t.Header {
-			names[i] = shownColumn(h)
-		}
-		fmt.Fprintln(w, strings.Join(names, "\t"))
-		for _, row := range t.Rows {
-			cells := make([]string, len(row))
-			for i, v := range row {
-				cells[i] = shownCell(t.Header[i], v)
-			}
-			fmt.Fprintln(w, strings.Join(cells, "\t"))
-		}
-		if err := w.Flush(); err != nil {
+		return list[0].WriteCSV(s.Out)
+	}
+	for _, t := range list {
+		if err := showTable(s.Out, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// shownColumn is a column's name for people; units are shown in the cells.
-func shownColumn(name string) string {
-	for _, unit := range []string{"_nusd", "_us", "_tokens"} {
-		name = strings.TrimSuffix(name, unit)
-	}
-	return strings.ToUpper(strings.ReplaceAll(name, "_", " "))
+type statsJSON struct {
+	Schema string                  `json:"schema"`
+	Tables map[string]*stats.Table `json:"tables"`
 }
 
-// shownCell is a value for people.
-func shownCell(column string, v any) string {
+// showTable prints a table in columns.
+func showTable(out io.Writer, t stats.Table) error {
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	fmt.Fprintf(out, "%s\n", t.Name)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "  %s\n", strings.Join(t.Header, "\t"))
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, v := range row {
+			cells[i] = cell(v)
+		}
+		fmt.Fprintf(w, "  %s\n", strings.Join(cells, "\t"))
+	}
+	return w.Flush()
+}
+
+func cell(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
-	case string:
-		return oneLine(v, 60)
 	case float64:
-		return fmt.Sprintf("%.1f%%", 100*v)
-	case int64:
-		switch {
-		case strings.HasSuffix(column, "_nusd"):
-			return fmt.Sprintf("$%d.%04d", v/1e9, v%1e9/1e5)
-		case strings.HasSuffix(column, "_us"):
-			return (time.Duration(v) * time.Microsecond).Round(time.Millisecond).String()
-		}
+		return fmt.Sprintf("%.3f", v)
 	}
-	return fmt.Sprint(v)
+	return oneLine(fmt.Sprint(v), 40)
 }

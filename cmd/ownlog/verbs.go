@@ -12,6 +12,7 @@ func (s *session) verbs() []*cli.Command {
 		s.catVerb(),
 		s.statsVerb(),
 		s.headVerb(),
+		s.statsVerb(),
 		s.verifyVerb(),
 		s.exportVerb(),
 		s.forkVerb(),

@@ -119,6 +119,7 @@ def choose_form(log, forms, log_id, first, options):
     if text is None:
         return sealed
     if not sealed.findings:
+        log.findings += text.findings
         agree(log, text, sealed.lines, sealed.first, sealed.size, "sealed form")
         return sealed
     log.findings += sealed.findings
