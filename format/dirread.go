@@ -240,6 +240,12 @@ func (s *DirStore) CreateFork(ctx context.Context, child, parent LogID, size int
 	if s.readOnly {
 		return fmt.Errorf("fork log %s: %w", parent, ErrReadOnly)
 	}
+	// The parent must not be removed before the child can be seen.
+	unlock, _, err := s.lockShared(ctx, parent)
+	if err != nil {
+		return fmt.Errorf("fork log %s: %w", parent, err)
+	}
+	defer unlock()
 	t, err := s.tailOf(ctx, parent)
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ type DirStore struct {
 
 	buffers sync.Pool // of *[]byte, for the lines of a batch
 	blobs   blobHold
+
+	// fallback has the logs and blobs that are not here.
+	fallback *DirStore
 }
 
 // DirOption changes how a directory store works.
@@ -58,6 +61,9 @@ func WithRollSize(n int64) DirOption { return func(s *DirStore) { s.rollSize = m
 
 // withFS replaces the file system, for tests.
 func withFS(f fsys) DirOption { return func(s *DirStore) { s.fs = f } }
+
+// withFallback looks in another store for logs and blobs that are not here.
+func withFallback(f *DirStore) DirOption { return func(s *DirStore) { s.fallback = f } }
 
 const (
 	logsDir  = "logs"
@@ -106,7 +112,15 @@ func (s *DirStore) Close() error {
 // Caps implements [Store].
 func (s *DirStore) Caps() Caps { return Caps{Durable: !s.noSync} }
 
-func (s *DirStore) logDir(id LogID) string { return filepath.Join(s.root, logsDir, id.String()) }
+func (s *DirStore) logDir(id LogID) string {
+	dir := filepath.Join(s.root, logsDir, id.String())
+	if s.fallback != nil {
+		if _, err := s.fs.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return s.fallback.logDir(id)
+		}
+	}
+	return dir
+}
 
 // use returns the open log of that id; done must be called after use.
 func (s *DirStore) use(id LogID) (l *dirLog, done func()) {
