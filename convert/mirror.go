@@ -378,43 +378,14 @@ func (w *logWriter) flush(ctx context.Context) error {
 	}
 	w.existed = true
 	_, err := w.m.store.Append(ctx, w.log, at, batch)
-	for range appendTries {
-		if !errors.Is(err, format.ErrUnknown) {
-			break
-		}
-		var mine int
-		if mine, err = w.landed(ctx, at, batch); err != nil {
-			break
-		}
-		at, batch = at+int64(mine), batch[mine:]
-		if len(batch) == 0 {
-			break
-		}
-		_, err = w.m.store.Append(ctx, w.log, at, batch)
+	if errors.Is(err, format.ErrUnknown) {
+		_, err = format.Settle(ctx, w.m.store, w.log, at, batch)
 	}
 	var conflict *format.ConflictError
 	if errors.As(err, &conflict) {
 		return fmt.Errorf("another import writes to the same log; run it again: %w", err)
 	}
 	return err
-}
-
-// appendTries is how often an append of unknown outcome is looked into.
-const appendTries = 3
-
-// landed counts the leading entries of a batch that are in the log at a position.
-func (w *logWriter) landed(ctx context.Context, at int64, batch [][]byte) (int, error) {
-	n := 0
-	for e, err := range w.m.store.Read(ctx, w.log, at) {
-		if err != nil {
-			return 0, err
-		}
-		if n == len(batch) || !bytes.Equal(e.Bytes, batch[n]) {
-			break
-		}
-		n++
-	}
-	return n, nil
 }
 
 // describe fills in what became of the log.

@@ -22,7 +22,8 @@ type Executor struct {
 	// then be this provider's.
 	Model string
 	// Definition is for sessions whose log has none, and lends its tools to
-	// those whose definition has no tools. Nil: [DefaultDefinition].
+	// those whose definition has no tools. Nil: [DefaultDefinition] in the
+	// vocabulary of the vendor that the session comes from.
 	Definition *schema.Definition
 	// Tools do the work. Nil: every call is answered with an error.
 	Tools *tool.Set
@@ -333,7 +334,10 @@ func (r *run) define(ctx context.Context) error {
 	}
 	fallback := r.Definition
 	if fallback == nil {
-		d := DefaultDefinition()
+		s.mu.Lock()
+		vendor := s.state.state.Info().Vendor
+		s.mu.Unlock()
+		d := DefaultDefinition(vendor)
 		fallback = &d
 	}
 	for {

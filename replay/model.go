@@ -117,7 +117,11 @@ func (r *run) send(ctx context.Context, req *provider.Request, asked *schema.Eve
 	if out.Blocks == nil {
 		out.Blocks = []schema.Block{}
 	}
+	keep := context.WithoutCancel(ctx)
 	numberCalls(out.Blocks, asked.Turn, asked.Step)
+	if err := fitBlocks(keep, r.Store, out.Blocks); err != nil {
+		return err
+	}
 	pieces := outputPieces(out)
 	evs := make([]*schema.Event, len(pieces))
 	for i, piece := range pieces {
@@ -125,7 +129,7 @@ func (r *run) send(ctx context.Context, req *provider.Request, asked *schema.Eve
 		evs[i].Turn, evs[i].Step = asked.Turn, asked.Step
 	}
 	r.outcome.Steps++
-	return s.record(context.WithoutCancel(ctx), nil, evs...)
+	return s.record(keep, nil, evs...)
 }
 
 // numberCalls gives the calls of a response their places and keys, and makes

@@ -56,7 +56,7 @@ func (s *State) Apply(seq int64, ev *Event) {
 		return
 	}
 	key := sourceKey(ev.Source)
-	if ev.Source.Part > 0 && key == s.last {
+	if ev.Source.Part > 0 && key == s.last && key != (runKey{}) {
 		s.extend(f)
 		return
 	}

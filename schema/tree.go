@@ -203,13 +203,21 @@ func (d *derived) selectLeaf(id string, seq int64) {
 
 // added takes note of a new node.
 func (l *leafFinder) added(d *derived, n int32) {
-	if l.start == noNode || l.stale || d.nodes[n].side {
+	if l.start == noNode || l.stale {
 		return
 	}
 	if p := d.nodes[n].parent; p != noNode && d.nodes[p].below {
 		d.nodes[n].below = true
-		l.leaf = n
+		if l.counts(d, n) {
+			l.leaf = n
+		}
 	}
+}
+
+// counts reports whether a descendant can be the live leaf: side lanes only if
+// one was selected.
+func (l *leafFinder) counts(d *derived, n int32) bool {
+	return !d.nodes[n].side || d.nodes[l.start].side
 }
 
 // leafNode returns the node at the tip of the live branch, noNode if there is
@@ -251,7 +259,7 @@ func (d *derived) tip(start int32) int32 {
 			}
 		}
 		d.nodes[n].below = isBelow
-		if isBelow && n != start && (!d.nodes[n].side || d.nodes[start].side) {
+		if isBelow && n != start && d.leaf.counts(d, n) {
 			newest = n
 		}
 	}

@@ -22,6 +22,7 @@ func parquetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "until", Usage: "parquet: only sessions that started before then"},
 		&cli.BoolFlag{Name: "with-payload", Usage: "parquet: the entries themselves in table events"},
 		&cli.BoolFlag{Name: "no-text", Usage: "parquet: leave out what was said"},
+		&cli.StringFlag{Name: "prices", Usage: "parquet: file of prices instead of the built-in list"},
 		&cli.BoolFlag{Name: "compact", Usage: "parquet: one file for each table and date"},
 	}
 }
@@ -36,6 +37,9 @@ func (s *session) exportParquet(c *cli.Context, store *format.DirStore, refs []l
 		Rows: tables.Options{Payload: c.Bool("with-payload"), NoText: c.Bool("no-text")},
 	}
 	var err error
+	if opts.Rows.Prices, err = readPrices(c.String("prices")); err != nil {
+		return err
+	}
 	now := time.Now()
 	if opts.Since, err = parseSince(c.String("since"), now); err != nil {
 		return usageError(err)

@@ -11,6 +11,7 @@ func (s *session) verbs() []*cli.Command {
 		s.showVerb(),
 		s.catVerb(),
 		s.headVerb(),
+		s.statsVerb(),
 		s.verifyVerb(),
 		s.exportVerb(),
 		s.forkVerb(),

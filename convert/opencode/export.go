@@ -12,6 +12,55 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
+// Export implements [convert.Vendor]. A log that mirrors an OpenCode session is
+// given back from its own rows: as a file for `opencode import`, or, with option
+// to=opencode-db, as a database; a log that mirrors an export file, as that file.
+// Any other log is written anew from its view, with its subagents' sessions.
+func (Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
+	if req.Report == nil {
+		req.Report = new(schema.Fidelity)
+	}
+	s, err := indexRows(ctx, req)
+	if err != nil {
+		return err
+	}
+	mirrored := !s.foreign && !s.rewound && s.session != nil
+	switch {
+	case req.Options[optionTo] == targetDatabase:
+		return ExportDatabase(ctx, req)
+	case s.lines && s.native < 0:
+		return exportLines(ctx, req)
+	case mirrored:
+		return exportRows(ctx, req, s)
+	case s.native < 0 && !s.foreign && !s.lines:
+		return fmt.Errorf("log %s: it holds no session row, which `opencode import` needs; --to %s takes what there is", req.Log, targetDatabase)
+	}
+	return exportView(ctx, req)
+}
+
+// exportRows writes the file for `opencode import` of a mirrored session.
+func exportRows(ctx context.Context, req convert.ExportRequest, s *sessionRows) error {
+	var more *viewWriter
+	if s.native >= 0 {
+		var err error
+		if more, err = newViewWriter(ctx, req, req.Log, req.Size); err != nil {
+			return err
+		}
+		defer more.load.Close()
+		if err := more.continueAfter(s); err != nil {
+			return err
+		}
+	}
+	w, err := req.Out.Create(exportName(s.session))
+	if err != nil {
+		return err
+	}
+	if err := writeImportFile(ctx, s, more, w); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
 // sessionRows is what a mirrored session's log holds, as an index: where the
 // newest bytes of each row stand, and what sorts them. It holds no contents.
 type sessionRows struct {
@@ -21,6 +70,8 @@ type sessionRows struct {
 	orphans  []rowRef
 	other    []rowRef // todo, event and other tables
 	native   int64    // position of the first entry that was not imported, or -1
+	rewound  bool     // an entry that was not imported changed what came before it
+	foreign  bool     // records of another vendor
 	lines    bool     // the log mirrors an export file
 }
 
@@ -30,10 +81,12 @@ type rowRef struct {
 	seq     int64
 	created int64
 	id      string // of a message or part, in files its own
+	call    schema.CallKey
 }
 
 type messageRef struct {
 	rowRef
+	role  string
 	parts []rowRef
 }
 
@@ -43,6 +96,7 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 	type latest struct {
 		ref     rowRef
 		message string
+		role    string
 		gone    bool
 	}
 	found := make(map[schema.Row]*latest)
@@ -53,10 +107,17 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 		}
 		src := e.Event.Source
 		switch {
-		case src == nil || src.Vendor != VendorName:
+		case src == nil:
 			if s.native < 0 {
 				s.native = e.Seq
 			}
+			switch e.Event.Data.(type) {
+			case *schema.ContextCompacted, *schema.BranchSelected:
+				s.rewound = true
+			}
+			return nil
+		case src.Vendor != VendorName:
+			s.foreign = true
 			return nil
 		case src.Row == nil:
 			s.lines = true
@@ -71,6 +132,7 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 			order = append(order, l)
 		}
 		l.ref.seq, l.ref.id = e.Seq, src.Row.ID
+		l.ref.call = callOf(e.Event)
 		l.gone = isGone(e.Event)
 		record, err := convert.RecordBytes(ctx, req.Store, e.Event, e.Raw)
 		if err != nil || l.gone {
@@ -83,6 +145,7 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 		}
 		if src.Row.Table == tableMessage || src.Row.Table == tablePart {
 			l.ref.id = ownID(rec)
+			l.role = roleOf(e.Event)
 			l.message = cmpOr(l.message, dataMessage(e.Event))
 		}
 		return nil
@@ -97,7 +160,7 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 		case l.ref.row.Table == tableSession:
 			s.session = &l.ref
 		case l.ref.row.Table == tableMessage:
-			m := &messageRef{rowRef: l.ref}
+			m := &messageRef{rowRef: l.ref, role: l.role}
 			byID[m.id] = m
 			s.messages = append(s.messages, m)
 		}
@@ -182,6 +245,22 @@ const kindGone = "gone"
 func isGone(ev *schema.Event) bool {
 	data, ok := ev.Data.(*schema.VendorRecord)
 	return ok && data.Kind == kindGone
+}
+
+// roleOf is whose message a message row's event begins.
+func roleOf(ev *schema.Event) string {
+	if _, ok := ev.Data.(*schema.UserMessage); ok {
+		return roleUser
+	}
+	return roleAssistant
+}
+
+// callOf is the key of the call that a tool part's event makes.
+func callOf(ev *schema.Event) schema.CallKey {
+	if out, ok := ev.Data.(*schema.ModelOutput); ok && len(out.Blocks) == 1 {
+		return out.Blocks[0].CallKey
+	}
+	return ""
 }
 
 func cmpOr(a, b string) string {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -22,7 +21,10 @@ var sendable = map[string]bool{
 // writeImportFile writes the file for `opencode import` from a session's own
 // rows: each message and part is the row's data as it stands, with the ids that
 // the tool keeps in columns put behind it.
-func writeImportFile(ctx context.Context, s *sessionRows, w io.Writer) error {
+//
+// What was added to a fork of the session after its rows follows as messages of
+// their own; more is nil if there is nothing.
+func writeImportFile(ctx context.Context, s *sessionRows, more *viewWriter, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 256<<10)
 	report := s.req.Report
 	info, id, err := s.sessionInfo(ctx)
@@ -43,6 +45,7 @@ func writeImportFile(ctx context.Context, s *sessionRows, w io.Writer) error {
 			report.Add(schema.Dropped, "part-without-message", int64(len(m.parts)), m.id)
 			continue
 		}
+		message = s.complete(m, message)
 		if !first {
 			out.WriteByte(',')
 		}
@@ -50,11 +53,17 @@ func writeImportFile(ctx context.Context, s *sessionRows, w io.Writer) error {
 		out.WriteString(`{"info":`)
 		out.Write(message)
 		out.WriteString(`,"parts":[`)
-		if err := s.writeParts(ctx, out, m, id); err != nil {
+		if err := s.writeParts(ctx, out, m, id, more); err != nil {
 			return err
 		}
 		out.WriteString(`]}`)
 		report.Add(schema.Preserved, "message", 1, m.id)
+	}
+	if more != nil {
+		more.out, more.first, more.session = out, first, id
+		if err := more.messages(s.native); err != nil {
+			return err
+		}
 	}
 	out.WriteString("]}\n")
 	report.Add(schema.Dropped, "part-without-message", int64(len(s.orphans)), "")
@@ -64,7 +73,7 @@ func writeImportFile(ctx context.Context, s *sessionRows, w io.Writer) error {
 	return out.Flush()
 }
 
-func (s *sessionRows) writeParts(ctx context.Context, out *bufio.Writer, m *messageRef, session string) error {
+func (s *sessionRows) writeParts(ctx context.Context, out *bufio.Writer, m *messageRef, session string, more *viewWriter) error {
 	report := s.req.Report
 	first, last := true, ""
 	for _, p := range m.parts {
@@ -82,6 +91,14 @@ func (s *sessionRows) writeParts(ctx context.Context, out *bufio.Writer, m *mess
 		case !sendable[kind.Type]:
 			report.Add(schema.Dropped, "unknown-part-type", 1, p.id)
 			continue
+		}
+		if more != nil {
+			if part, err = more.answerLate(part, p.call); err != nil {
+				return err
+			}
+		}
+		if err := checkPart(part); err != nil {
+			report.Add(schema.Transformed, "tool-may-refuse", 1, err.Error())
 		}
 		if !first {
 			out.WriteByte(',')
@@ -109,6 +126,29 @@ func (s *sessionRows) exported(ctx context.Context, ref rowRef, session, message
 		return nil, nil
 	}
 	return withIDs(rec.data, ref.id, session, message), nil
+}
+
+// complete adds what the tool asks of a message and releases of 2025 did not
+// write, behind the members that are there.
+func (s *sessionRows) complete(m *messageRef, message jsontext.Value) jsontext.Value {
+	add := map[string]string{"agent": `"build"`, "model": `{"providerID":"unknown","modelID":"unknown"}`}
+	if stringAt(message, "/role") == roleAssistant {
+		add = map[string]string{
+			"agent": `"build"`, "mode": `"build"`, "parentID": `"` + messagePrefix + `_unknown"`, "providerID": `"unknown"`, "modelID": `"unknown"`,
+			"path": `{"cwd":"/","root":"/"}`, "cost": "0", "tokens": `{"input":0,"output":0,"reasoning":0,"cache":{"read":0,"write":0}}`,
+		}
+	}
+	for _, name := range []string{"agent", "mode", "model", "parentID", "providerID", "modelID", "path", "cost", "tokens"} {
+		value, required := add[name]
+		if !required || valueAt(message, "/"+name) != nil {
+			continue
+		}
+		message = append(message[:len(message)-1], ',')
+		message = append(appendQuoted(message, name), ':')
+		message = append(append(message, value...), '}')
+		s.req.Report.Add(schema.Transformed, "required-member-added", 1, m.id+"/"+name)
+	}
+	return message
 }
 
 // withIDs puts the ids that an object does not have yet behind its members.
@@ -285,31 +325,4 @@ func (o *objectWriter) close() jsontext.Value {
 		return jsontext.Value("{}")
 	}
 	return append(o.b, '}')
-}
-
-// Export implements [convert.Vendor]. A log that mirrors an OpenCode session is
-// given back from its own rows: as a file for `opencode import`, or, with option
-// to=opencode-db, as a database.
-func (Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
-	if req.Report == nil {
-		req.Report = new(schema.Fidelity)
-	}
-	s, err := indexRows(ctx, req)
-	if err != nil {
-		return err
-	}
-	switch {
-	case req.Options[optionTo] == targetDatabase:
-		return ExportDatabase(ctx, req)
-	case s.lines && s.native < 0:
-		return exportLines(ctx, req)
-	}
-	w, err := req.Out.Create(exportName(s.session))
-	if err != nil {
-		return err
-	}
-	if err := writeImportFile(ctx, s, w); err != nil {
-		return err
-	}
-	return w.Close()
 }

@@ -237,8 +237,8 @@ func count(v jsontext.Value) *int64 {
 
 // The names of the wire forms that a seal belongs to.
 const (
-	apiMessages  = "anthropic-messages"
-	apiResponses = "openai-responses"
+	apiMessages  = "messages"
+	apiResponses = "responses"
 )
 
 // seal makes the provider's own form of a reasoning part from its metadata.

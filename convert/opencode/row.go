@@ -16,7 +16,7 @@ import (
 // the schema>}. Texts are strings with minimal escapes, whatever their bytes;
 // numbers are numbers, reals in their shortest spelling; bytes are
 // {"base64":"..."}. The text of column data stands verbatim when it is one line
-// of JSON, else "data" is null and "data_text" (or "data_base64") follows.
+// of JSON and not null, else "data" is null and "data_text" (or "data_base64") follows.
 const (
 	tableMember  = "table"
 	dataColumn   = "data"
@@ -50,7 +50,7 @@ func appendRow(dst []byte, table string, columns []string, values []any) []byte 
 func appendData(dst []byte, v any) []byte {
 	text, isText := v.(string)
 	switch {
-	case isText && oneLineJSON(text):
+	case isText && text != "null" && oneLineJSON(text):
 		dst = append(dst, `"data":`...)
 		return append(dst, text...)
 	case v == nil:
@@ -242,7 +242,7 @@ func columnValue(c cell) (any, error) {
 		return f, nil
 	case '{':
 		var b struct {
-			Base64 []byte `json:"base64,format:base64"`
+			Base64 []byte `json:"base64"`
 		}
 		if err := unmarshal(c.value, &b); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", errRow, c.name, err)

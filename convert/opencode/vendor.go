@@ -11,7 +11,11 @@ import (
 const VendorName = "opencode"
 
 // Vendor is OpenCode. The zero Vendor is ready.
-type Vendor struct{}
+type Vendor struct {
+	// Command is the tool's own command, which only [Vendor.Register] runs.
+	// Empty: `opencode`, looked up in the PATH.
+	Command string
+}
 
 // optionEvents asks for the rows of table event, the tool's own history of
 // snapshots. They repeat what the other rows say and take about three times

@@ -202,7 +202,7 @@ func (x *exporter) variant(t Table) string {
 		v = append(v, "payload")
 	}
 	if x.opts.Rows.Prices != nil && t == ModelCalls {
-		v = append(v, "prices="+x.opts.Rows.Prices.Version())
+		v = append(v, "prices="+x.opts.Rows.Prices.Version)
 	}
 	return strings.Join(v, " ")
 }
@@ -406,7 +406,7 @@ func (w *worker) place(head format.Head) error {
 	now := &exported{head: head, date: date, parts: make(map[Table]part)}
 	meta := []keyValue{{"ownlog.heads", `["` + head.String() + `"]`}}
 	if p := x.opts.Rows.Prices; p != nil {
-		meta = append(meta, keyValue{"ownlog.prices", p.Version()})
+		meta = append(meta, keyValue{"ownlog.prices", p.Version})
 	}
 	for _, t := range x.opts.Tables {
 		temp, rows, bytes, err := w.writers[t].finish(meta, false)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	pq "github.com/parquet-go/parquet-go"
+	pqformat "github.com/parquet-go/parquet-go/format"
 
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/convert/tables/samplelog"
@@ -98,6 +99,13 @@ func readFile[T any](t *testing.T, name string) []T {
 	defer f.Close()
 	r := pq.NewGenericReader[T](f)
 	defer r.Close()
+	for _, group := range metadata(t, f).RowGroups {
+		for i, column := range group.Columns {
+			if want := r.Schema().Columns()[i]; !slices.Equal(column.MetaData.PathInSchema, want) {
+				t.Errorf("%s: column %d of a row group is called %q, want %q", name, i, column.MetaData.PathInSchema, want)
+			}
+		}
+	}
 	rows := make([]T, r.NumRows())
 	n, err := r.Read(rows)
 	if err != nil && err != io.EOF || n != len(rows) {
@@ -151,7 +159,7 @@ func checkAll(t *testing.T, out string, want *sourceRows) {
 
 func TestReadBackEveryColumn(t *testing.T) {
 	store := sampleStore(t)
-	opts := tables.Options{Payload: true, Prices: flatPrices{}, Fidelity: func(id format.LogID) *string {
+	opts := tables.Options{Payload: true, Prices: samplePrices(t, "1"), Fidelity: func(id format.LogID) *string {
 		if id != samplelog.Tree {
 			return nil
 		}
@@ -208,7 +216,7 @@ func TestAbsentEmptyZero(t *testing.T) {
 func TestFooter(t *testing.T) {
 	store := sampleStore(t)
 	out := t.TempDir()
-	export(t, store, Options{Out: out, Rows: tables.Options{Prices: flatPrices{}}})
+	export(t, store, Options{Out: out, Rows: tables.Options{Prices: samplePrices(t, "1")}})
 	head, err := store.Head(context.Background(), samplelog.Tree, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +236,7 @@ func TestFooter(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"ownlog.table": "model_calls", "ownlog.export_schema": "1",
-		"ownlog.heads": `["` + head.String() + `"]`, "ownlog.prices": flatPrices{}.Version(),
+		"ownlog.heads": `["` + head.String() + `"]`, "ownlog.prices": "1",
 	} {
 		if got, _ := file.Lookup(key); got != want {
 			t.Errorf("footer %s = %q, want %q", key, got, want)
@@ -256,4 +264,18 @@ func TestFooter(t *testing.T) {
 	if len(sorting) != 2 || sorting[0].Path()[0] != "log_id" || sorting[1].Path()[0] != "seq" {
 		t.Errorf("sorting columns are %v", sorting)
 	}
+}
+
+// metadata reads a file's footer.
+func metadata(t *testing.T, f *os.File) *pqformat.FileMetaData {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := pq.OpenFile(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Metadata()
 }

@@ -13,14 +13,15 @@ import (
 // tableWriter writes one file of a table after another. It is used by one
 // goroutine.
 type tableWriter[T any] struct {
-	layout layout[T]
-	folder string // of the table
-	pq     *pq.GenericWriter[T]
-	file   *os.File // being written, nil between files
-	batch  []T
-	weight int // of the batch
-	group  int // weight of the row group
-	rows   int64
+	layout  layout[T]
+	options []pq.WriterOption
+	folder  string // of the table
+	pq      *pq.GenericWriter[T]
+	file    *os.File // being written, nil between files
+	batch   []T
+	weight  int // of the batch
+	group   int // weight of the row group
+	rows    int64
 }
 
 // fileWriter is a tableWriter of any row type.
@@ -36,7 +37,7 @@ type fileWriter interface {
 type keyValue struct{ key, value string }
 
 func newTableWriter[T any](out string, l layout[T]) *tableWriter[T] {
-	return &tableWriter[T]{layout: l, folder: filepath.Join(out, string(l.table))}
+	return &tableWriter[T]{layout: l, options: l.options(), folder: filepath.Join(out, string(l.table))}
 }
 
 // write adds a row to the file, which it begins if there is none.
@@ -63,11 +64,9 @@ func (w *tableWriter[T]) begin() error {
 		return outputError{err}
 	}
 	w.file, w.rows, w.group, w.weight, w.batch = f, 0, 0, 0, w.batch[:0]
-	if w.pq == nil {
-		w.pq = pq.NewGenericWriter[T](f, w.layout.options()...)
-	} else {
-		w.pq.Reset(f)
-	}
+	// A writer that is Reset, as of version 0.32, forgets the names of columns in
+	// the metadata of row groups, and some readers need them.
+	w.pq = pq.NewGenericWriter[T](f, w.options...)
 	return nil
 }
 
@@ -123,7 +122,7 @@ func (w *tableWriter[T]) finish(meta []keyValue, empty bool) (string, int64, int
 		return "", 0, 0, w.failed(err)
 	}
 	name := w.file.Name()
-	w.file = nil
+	w.file, w.pq = nil, nil
 	return name, w.rows, info.Size(), nil
 }
 
@@ -137,7 +136,7 @@ func (w *tableWriter[T]) abort() {
 	}
 	_ = w.file.Close()
 	_ = os.Remove(w.file.Name())
-	w.file = nil
+	w.file, w.pq = nil, nil
 	clear(w.batch)
 	w.batch = w.batch[:0]
 }
