@@ -183,7 +183,9 @@ func TestBudgets(t *testing.T) {
 		}
 		x := r.executor(steps...)
 		x.Tools, x.Budget = tool.NewSet(newEffects("readonly", schema.EffectReadonly)), b
-		x.Price = func(provider, _ string, u *schema.Usage) (int64, bool) { return *u.Output / 5, provider == scripted.Name }
+		x.Price = func(provider, _ string, u *schema.Usage) (int64, bool) {
+			return *u.Output / 5, provider == scripted.Name
+		}
 		r.say("go")
 		out := r.run(x, replay.StatusIdle)
 		if out.Finished == nil || out.Finished.Reason != schema.TurnBudget {
