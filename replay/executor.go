@@ -33,7 +33,10 @@ type Executor struct {
 	Limits    tool.Limits     // of each call
 	// Budget bounds each turn besides the definition's own budget.
 	Budget schema.Budget
-	Retry  Retry
+	// Price says what responses cost, for budgets, where the provider does not.
+	// Nil: such responses count as free.
+	Price Pricer
+	Retry Retry
 	// Hints keeps others from trying while the lease holds. Nil: they go by the
 	// lease's entry alone, so a turn longer than TTL may be taken over.
 	Hints  Hints

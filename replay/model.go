@@ -247,7 +247,7 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 	s := r.session
 	s.mu.Lock()
 	p := s.progress
-	tokens, cost := p.spentInTurn()
+	tokens, cost := p.spentInTurn(r.Price)
 	steps := p.step
 	began, timeErr := schema.ParseTime(p.turnTime)
 	s.mu.Unlock()

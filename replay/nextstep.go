@@ -34,7 +34,7 @@ type NextStep struct {
 	Parallel   int   // requests at once; default 4
 	MaxCost    int64 // stop when the answers have cost that, in 10^-9 USD; 0: no limit
 	// Price says what an answer costs when the provider does not; may be nil.
-	Price func(model string, u *schema.Usage) (nanoUSD int64, ok bool)
+	Price Pricer
 	// DryRun makes the requests and sends none.
 	DryRun bool
 	// OnStep is told of every step, in no order, from one goroutine at a time.
@@ -250,15 +250,7 @@ func (c *comparer) openRun(ctx context.Context) error {
 }
 
 func (c *comparer) costOf(out *schema.ModelOutput) int64 {
-	if out.CostNUSD != nil {
-		return *out.CostNUSD
-	}
-	if c.Price != nil && out.Usage != nil {
-		if n, ok := c.Price(out.Model, out.Usage); ok {
-			return n
-		}
-	}
-	return 0
+	return c.Price.cost(out.Provider, out.Model, out.Usage, out.CostNUSD)
 }
 
 // ask asks for the steps that the run has no answer to, several at once.

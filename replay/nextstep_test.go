@@ -85,7 +85,7 @@ func TestNextStepGoesOn(t *testing.T) {
 	}
 	n := &replay.NextStep{
 		Store: r.store, Log: r.log, Size: -1, Provider: recordingOf(steps), Model: "m", Parallel: 1, MaxCost: 2,
-		Price: func(string, *schema.Usage) (int64, bool) { return 1, true },
+		Price: func(string, string, *schema.Usage) (int64, bool) { return 1, true },
 	}
 	part, err := n.Compare(t.Context())
 	if !errors.Is(err, replay.ErrOverCost) || part.Answered != 2 {

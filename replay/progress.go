@@ -97,8 +97,9 @@ type request struct {
 }
 
 type spending struct {
-	usage schema.Usage
-	cost  int64
+	provider, model string
+	usage           *schema.Usage
+	cost            *int64 // as the provider states it
 }
 
 func newProgress() *progress {
@@ -247,15 +248,16 @@ func (p *progress) modelOutput(seq int64, ev *schema.Event, d *schema.ModelOutpu
 		p.stop = d.StopReason
 	}
 	if d.Usage != nil || d.CostNUSD != nil {
-		s := p.spent[at]
+		spent := p.spent[at]
+		spent.provider, spent.model = d.Provider, d.Model
 		if d.Usage != nil {
-			s.usage = *d.Usage
+			spent.usage = d.Usage
 			p.contextTokens = tokensOf(d.Usage)
 		}
 		if d.CostNUSD != nil {
-			s.cost = *d.CostNUSD
+			spent.cost = d.CostNUSD
 		}
-		p.spent[at] = s
+		p.spent[at] = spent
 	}
 	for i := range d.Blocks {
 		b := &d.Blocks[i]
@@ -344,13 +346,15 @@ func (p *progress) settle(state *schema.State) {
 func (p *progress) wantsAnswer() bool { return p.lastInput > p.seen }
 
 // spentInTurn sums what the current turn has used.
-func (p *progress) spentInTurn() (tokens, costNUSD int64) {
-	for at, s := range p.spent {
+func (p *progress) spentInTurn(price Pricer) (tokens, costNUSD int64) {
+	for at, spent := range p.spent {
 		if at[0] != p.turn {
 			continue
 		}
-		tokens += tokensOf(&s.usage)
-		costNUSD += s.cost
+		if spent.usage != nil {
+			tokens += tokensOf(spent.usage)
+		}
+		costNUSD += price.cost(spent.provider, spent.model, spent.usage, spent.cost)
 	}
 	return tokens, costNUSD
 }

@@ -172,7 +172,7 @@ func TestFailuresEndTheTurn(t *testing.T) {
 
 func TestBudgets(t *testing.T) {
 	for name, b := range map[string]schema.Budget{
-		"steps": {Steps: 2}, "tokens": {Tokens: 250}, "time": {TimeUS: 25_000},
+		"steps": {Steps: 2}, "tokens": {Tokens: 250}, "time": {TimeUS: 25_000}, "cost": {CostNUSD: 15},
 	} {
 		r := newRig(t)
 		var steps []scripted.Step
@@ -183,6 +183,9 @@ func TestBudgets(t *testing.T) {
 		}
 		x := r.executor(steps...)
 		x.Tools, x.Budget = tool.NewSet(newEffects("readonly", schema.EffectReadonly)), b
+		x.Price = func(provider, _ string, u *schema.Usage) (int64, bool) {
+			return *u.Output / 5, provider == scripted.Name
+		}
 		r.say("go")
 		out := r.run(x, replay.StatusIdle)
 		if out.Finished == nil || out.Finished.Reason != schema.TurnBudget {

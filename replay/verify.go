@@ -129,3 +129,32 @@ func eachEvent(ctx context.Context, store format.Store, log format.LogID, size i
 	}
 	return nil
 }
+
+// ProjectNow makes the request that an executor with that provider would send
+// next, from the log as it stands, and sends nothing. It works on mirrors too.
+// Tools and system prompt are those of the log, or of [DefaultDefinition].
+func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string) (*provider.Request, error) {
+	s, err := openSession(ctx, store, log, SystemClock{}, RandomIDs{})
+	if err != nil {
+		return nil, err
+	}
+	def, known, err := (&definitions{store: store}).current(ctx, s.state)
+	if err != nil {
+		return nil, err
+	}
+	fallback := DefaultDefinition(s.state.state.Info().Vendor)
+	if !known {
+		def = fallback
+	}
+	if len(def.Tools) == 0 {
+		def.Tools = fallback.Tools
+	}
+	if m := def.Model; m != nil && m.Provider != p.Describe().Provider {
+		def.Model = nil // its parameters are another provider's
+	}
+	view, err := s.state.view()
+	if err != nil {
+		return nil, err
+	}
+	return p.Project(ctx, &provider.View{Definition: def, Messages: asSent(view, s.progress.sent), Model: model, Blobs: store})
+}

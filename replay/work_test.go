@@ -35,7 +35,7 @@ func crowd(t testing.TB, store format.Store, n int) []format.LogID {
 }
 
 func TestWorkersShareAStore(t *testing.T) {
-	const sessions, workers = 60, 3
+	const sessions, workers = 30, 3
 	store := new(format.MemStore)
 	logs := crowd(t, store, sessions)
 	e := newEffects("effectful", schema.EffectEffectful)
