@@ -78,7 +78,6 @@ type survey struct {
 	cwd      string
 	title    string
 	provider string
-	model    string // the last one
 	from     string // vendor of the first entry
 	base     *format.Fork
 	start    int64 // first entry of the session's own file
@@ -147,9 +146,6 @@ func (s *survey) take(e convert.LogEvent) {
 		if d.Title != "" {
 			s.title = d.Title
 		}
-		if d.Model != nil && d.Model.ID != "" {
-			s.model = d.Model.ID
-		}
 	}
 }
 
@@ -167,11 +163,8 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 	if d.Provider != "" {
 		s.provider = d.Provider
 	}
-	if d.Model != nil {
-		s.model = d.Model.ID
-		if s.provider == "" {
-			s.provider = d.Model.Provider
-		}
+	if d.Model != nil && s.provider == "" {
+		s.provider = d.Model.Provider
 	}
 }
 
