@@ -28,7 +28,7 @@ func findBase(ctx context.Context, store format.Store, base historyBase) (*baseP
 		if err != nil {
 			return nil, err
 		}
-		if size > 0 {
+		if size >= 0 {
 			return &basePoint{fork: format.Fork{Log: log, Size: size}}, nil
 		}
 	}
