@@ -62,8 +62,10 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: claimed as %+v, want %s %s", tt.path, got, tt.kind, tt.group)
 		}
 	}
-	if (Vendor{}).Guarded(convert.File{Path: "/home/user/.codex/auth.json", Rel: "auth.json"}) == "" {
-		t.Error("keys are not guarded")
+	for _, name := range []string{"/home/user/.codex/auth.json", "/srv/any/auth.json"} {
+		if (Vendor{}).Guarded(convert.File{Path: name, Rel: "auth.json"}) == "" {
+			t.Errorf("%s is not guarded", name)
+		}
 	}
 }
 
