@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -198,6 +199,12 @@ func (s *DirStore) makeDir(dir string) error {
 		return nil
 	}
 	parent := filepath.Dir(dir)
+	if strings.HasPrefix(parent, s.root) {
+		// The parent may be there without its name being durable.
+		if err := s.makeDir(parent); err != nil {
+			return err
+		}
+	}
 	err := s.fs.Mkdir(dir)
 	if errors.Is(err, fs.ErrNotExist) && parent != dir {
 		if err = s.makeDir(parent); err == nil {
