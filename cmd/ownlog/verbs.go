@@ -10,7 +10,6 @@ func (s *session) verbs() []*cli.Command {
 		s.lsVerb(),
 		s.showVerb(),
 		s.catVerb(),
-		s.statsVerb(),
 		s.headVerb(),
 		s.statsVerb(),
 		s.verifyVerb(),
