@@ -95,7 +95,7 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 		return nil, nil, err
 	}
 	x := &replay.Executor{
-		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Builtin(),
+		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
 		Hints:       replay.DirHints{Dir: ref.Store.Dir()},
 		Budget:      schema.Budget{Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"), TimeUS: c.Duration("max-time").Microseconds()},
 		AcceptHoles: c.Bool("accept-holes"),

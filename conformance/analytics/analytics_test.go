@@ -38,7 +38,11 @@ func TestSamples(t *testing.T) {
 	if _, err := store.Seal(t.Context(), samplelog.Tree); err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store)
+	prices, err := samplelog.Prices("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices})
 	for from, to := range map[string]string{
 		"../../convert/parquet/views.sql": "views.sql",
 		"testdata/answers.json":           "expected/answers.json",
@@ -62,13 +66,17 @@ func TestCorpus(t *testing.T) {
 		t.Fatalf("OWNLOG_CORPUS=%q: want a folder; see the package's documentation", corpus)
 	}
 	dir := t.TempDir()
-	store := openStore(t, dir)
+	store := new(format.MemStore)
 	_, err := convert.Import(t.Context(), store, convert.OpenImports(""), convert.NewRegistry(claudecode.Vendor{}, codex.Vendor{}, opencode.Vendor{}),
 		convert.ImportOptions{Roots: []string{corpus}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store)
+	prices, err := schema.DefaultPrices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices})
 	check(t, dir)
 }
 
@@ -87,9 +95,8 @@ func openStore(t *testing.T, dir string) *format.DirStore {
 }
 
 // makeCase exports all logs of the store and writes what readers must find.
-func makeCase(t *testing.T, dir string, store format.Store) {
+func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options) {
 	t.Helper()
-	opts := tables.Options{Payload: true}
 	var logs []format.LogID
 	for log, err := range store.List(t.Context()) {
 		if err != nil {

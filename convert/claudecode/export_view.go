@@ -36,6 +36,7 @@ func exportView(ctx context.Context, req convert.ExportRequest, s *survey) error
 			return err
 		}
 		v.reportState(req.Report)
+		s.report(req.Report, w.seen)
 		return w.finish(cmp.Or(s.title, w.firstPrompt))
 	})
 }
@@ -96,10 +97,10 @@ func (v *foldedView) summarised(from int64) bool {
 // reportState counts what is no content and has no place in the target.
 func (v *foldedView) reportState(report *schema.Fidelity) {
 	if _, ok := v.state.Definition(); ok {
-		report.Add(schema.Dropped, "state-definition", 1, "")
+		report.Add(schema.Dropped, codeDefinition, 1, "")
 	}
 	if n := int64(len(v.state.OpenPermissions())); n > 0 {
-		report.Add(schema.Dropped, "state-open-permission", n, "")
+		report.Add(schema.Dropped, codeOpenAsk, n, "")
 	}
 }
 
@@ -116,6 +117,7 @@ type recordWriter struct {
 	parent  string // uuid of the record before, empty: none
 	clock   clock
 	written int64
+	seen    int64 // user messages and responses of the view
 
 	firstPrompt string // for a title
 	lastPrompt  string
@@ -152,6 +154,9 @@ func (w *recordWriter) writeView(v *foldedView, from int64) error {
 		if m.Role == schema.RoleTool {
 			w.hold(m)
 			continue
+		}
+		if !m.Injected {
+			w.seen++
 		}
 		if err := w.answer(m.Seq >= from); err != nil {
 			return err

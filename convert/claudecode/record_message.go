@@ -31,11 +31,9 @@ const (
 	codeUnsealedReasoning = "reasoning-unsealed"
 	codeForeignReasoning  = "reasoning-of-another-provider"
 	codeServerCall        = "server-call"
-	codeSynthetic         = "synthetic-output"
 	codeOpaque            = "opaque-content"
 	codeFile              = "file-content"
 	codeImage             = "image-content"
-	codePhase             = "phase"
 	codeCitations         = "citations"
 )
 
@@ -268,7 +266,7 @@ func (w *recordWriter) block(m schema.Message, b *schema.Block, p *pendingCalls)
 			w.change(codeRefusal, m)
 		}
 		if b.Phase != "" {
-			w.lose("state-"+codePhase, m)
+			w.lose(codePhase, m)
 		}
 		if b.Citations != nil {
 			w.lose(codeCitations, m)

@@ -27,10 +27,16 @@ const (
 	// OptionCWD is the working directory of the exported session. Empty: the
 	// session's own.
 	OptionCWD = "cwd"
+	// OptionRemap, if `true`, also replaces the session's own working directory by
+	// OptionCWD at the beginning of strings in tool arguments. It has no effect on
+	// records that are given back as they were.
+	OptionRemap = "remap"
 	// OptionSystem, if `keep`, gives the session's system prompt to the CLI, which
 	// uses it instead of its own. A prompt of another vendor's tool is left out
 	// otherwise: it speaks of tools that are not there.
 	OptionSystem = "system"
+	// OptionInstall, if `true`, says that the files go into a home of the tool.
+	OptionInstall = "install"
 	// OptionRewrite, if `true`, writes a Codex session anew from its view instead
 	// of giving back its records.
 	OptionRewrite = "rewrite"
@@ -50,10 +56,17 @@ func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
 	switch {
 	case s.rows:
 		return exportSide(ctx, req, s)
-	case s.mirrored && req.Options[OptionRewrite] != "true":
+	case s.mirrored && !s.rewritten(req):
 		return exportMirror(ctx, req, s)
 	}
 	return exportView(ctx, req, s)
+}
+
+// rewritten tells whether a Codex session is to be written anew: because that is
+// asked for, or because a continued fork is to be installed, where the session it
+// was forked from has its id already.
+func (s *survey) rewritten(req convert.ExportRequest) bool {
+	return req.Options[OptionRewrite] == "true" || req.Options[OptionInstall] == "true" && s.native < s.size
 }
 
 // survey is what a log says about itself, and what it is.

@@ -79,7 +79,7 @@ func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
 		r.enveloped(first)
 	}
 	if len(run.Events) == 0 {
-		r.keep("", "not understood")
+		r.keep("", findingUnknown)
 	}
 }
 
@@ -109,7 +109,7 @@ type record struct {
 func (r *record) enveloped(first bool) {
 	m := r.m
 	kind := m.line.str("type")
-	r.time = eventTime(m.line.str("timestamp"))
+	r.setTime(m.line.str("timestamp"))
 	if m.line.get("payload").kind() != '{' {
 		r.keep(kind, "unexpected type of member payload")
 		return
@@ -153,7 +153,7 @@ func (r *record) bare(first bool) {
 	case m.line.get("record_type") != nil:
 		r.keep(m.line.str("record_type"), "")
 	case m.line.get("type") == nil && first && m.line.get("id") != nil:
-		r.time = eventTime(m.line.str("timestamp"))
+		r.setTime(m.line.str("timestamp"))
 		r.sessionMeta(&m.line)
 	case m.line.get("type") == nil:
 		r.keep("", "missing member type")
@@ -182,15 +182,37 @@ func (r *record) keep(kind, finding string) {
 	r.run.Blobs = r.run.Blobs[:0]
 	r.add(schema.ActorExecutor, 0, 0, &schema.VendorRecord{Kind: kind, Finding: finding})
 	if finding != "" {
-		r.found("unexpected-record")
+		r.found(findingCode(finding))
 	}
 }
 
-// unknown keeps a record of a type this version does not know.
-func (r *record) unknown(kind string) {
-	r.keep(kind, "")
-	r.found("unknown-record-type")
+// What is wrong with a record, beside the members that are missing or of another
+// type.
+const (
+	findingUnknown    = "unknown type"
+	findingOrphan     = "orphan result"
+	findingNoCall     = "work without a call"
+	findingMismatched = "replacement_history_metadata of another length"
+)
+
+// findingCode names a finding in counts; the codes are documented in
+// docs/codex.md.
+func findingCode(finding string) string {
+	switch finding {
+	case findingUnknown:
+		return "unknown-record-type"
+	case findingOrphan:
+		return "orphan-result"
+	case findingNoCall:
+		return "work-without-call"
+	case findingMismatched:
+		return "ignored-compaction"
+	}
+	return "unexpected-member-type"
 }
+
+// unknown keeps a record of a type this version does not know.
+func (r *record) unknown(kind string) { r.keep(kind, findingUnknown) }
 
 func (r *record) found(code string) {
 	r.m.findings.Add(code, fmt.Sprintf("line %d", r.line))
@@ -232,6 +254,13 @@ func vendorJSON(v []byte) jsontext.Value {
 		return nil
 	}
 	return out
+}
+
+// setTime takes the record's time, if it is one.
+func (r *record) setTime(s string) {
+	if r.time = eventTime(s); r.time == "" && s != "" {
+		r.found("bad-time")
+	}
 }
 
 // eventTime brings a record's time into the form of an event's: UTC, as precise
