@@ -1,34 +1,42 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
 	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/replay/provider/connect"
+	"github.com/ownlog/ownlog/replay/provider/scripted"
 	"github.com/ownlog/ownlog/schema"
 )
 
-// replayVerb asks a model again, or checks recorded requests.
+// The modes of the replay verb.
+const (
+	modeNextStep = "next-step"
+	modeVerify   = "verify"
+)
+
+// replayVerb compares a model with the record, or requests with their digests.
 func (s *session) replayVerb() *cli.Command {
 	return &cli.Command{
 		Name:      "replay",
-		Usage:     "ask another model for every recorded step, or check recorded requests",
+		Usage:     "ask a model for every recorded step again, or check recorded requests",
 		ArgsUsage: "LOG[@SIZE]",
-		Description: "--mode next-step asks the model for each response of the record, on the recorded history before it, and\n" +
-			"compares the calls. No tool runs. The answers are a log of their own: a run that was stopped goes on with --run.\n" +
-			"--mode verify asks nobody: it projects every recorded request again and exits with 1 if its digest differs.",
+		Description: "next-step asks for each recorded response on the recorded history before it and compares; no tool runs. The\n" +
+			"answers are a log of their own: --run goes on with it. verify projects each recorded request again, asks\n" +
+			"nobody, and exits 1 if a digest differs.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "mode", Usage: "next-step or verify", Value: "next-step"},
-			&cli.StringFlag{Name: "run", Usage: "next-step: log of an earlier run to go on with"},
-			&cli.IntFlag{Name: "parallel", Usage: "next-step: requests at once", Value: 4},
-			&cli.Float64Flag{Name: "max-cost", Usage: "next-step: stop when the answers have cost so many USD"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "next-step: make the requests, print what they lose, send none"},
+			&cli.StringFlag{Name: "mode", Value: modeNextStep, Usage: modeNextStep + " or " + modeVerify},
+			&cli.StringFlag{Name: "run", Usage: "log of an earlier run to go on with"},
+			&cli.IntFlag{Name: "parallel", Value: 4, Usage: "requests at once"},
+			&cli.Float64Flag{Name: "max-cost", Usage: "stop when the answers have cost so many US dollars"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print requests and losses, send nothing"},
 		}, providerFlags()...),
 		Action: s.runReplay,
 	}
@@ -41,237 +49,199 @@ func (s *session) runReplay(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, ref.Store.Close()) }()
 	switch c.String("mode") {
-	case "next-step":
-		return s.replayNextStep(c, ref)
-	case "verify":
-		return s.replayVerify(c, ref)
+	case modeNextStep:
+		return s.nextStep(c, ref)
+	case modeVerify:
+		return s.verifyRequests(c, ref)
 	}
-	return usageError(fmt.Errorf("--mode %s: want next-step or verify", c.String("mode")))
+	return usageError(fmt.Errorf("--mode %s: want %s or %s", c.String("mode"), modeNextStep, modeVerify))
 }
 
-func (s *session) replayNextStep(c *cli.Context, ref logRef) error {
-	asked, err := s.newProvider(c)
+func (s *session) nextStep(c *cli.Context, ref logRef) error {
+	p, err := s.newProvider(c)
 	if err != nil {
 		return err
+	}
+	if c.String("model") == "" {
+		return usageError(errors.New("say which --model"))
 	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return err
 	}
-	next := &replay.NextStep{
-		Store: ref.Store, Log: ref.Log, Size: ref.Size, Provider: asked, Model: c.String("model"), Parallel: c.Int("parallel"),
+	n := &replay.NextStep{
+		Store: ref.Store, Log: ref.Log, Size: ref.Size, Provider: p, Model: c.String("model"), Parallel: c.Int("parallel"),
 		MaxCost: int64(c.Float64("max-cost") * 1e9), Price: replay.PriceBy(prices), DryRun: c.Bool("dry-run"),
-		OnStep: func(step replay.StepComparison) { s.showStep(c, step) },
 	}
 	if name := c.String("run"); name != "" {
-		run, err := s.resolve(c.Context, ref.Store, ref.Imports, name)
-		if err != nil {
-			return err
+		if n.Run, err = format.ParseLogID(name); err != nil {
+			return usageError(fmt.Errorf("--run: %w", err))
 		}
-		next.Run = run.Log
 	}
-	result, err := next.Compare(c.Context)
-	if err != nil {
+	result, err := n.Compare(c.Context)
+	if result == nil {
 		return err
 	}
-	if next.DryRun {
-		for _, step := range result.Steps {
-			s.showStep(c, step)
-		}
-	}
-	return s.showComparison(c, ref.Store, result)
+	return errors.Join(s.showComparison(c, ref, result), err)
 }
 
-// replayStep is the JSON document for a step.
-type replayStep struct {
-	Schema     string        `json:"schema"`
-	Turn       int64         `json:"turn"`
-	Step       int64         `json:"step"`
-	Seq        int64         `json:"seq"`
-	Answered   bool          `json:"answered"`
-	Recorded   []string      `json:"recorded"` // names of the tools called
-	Now        []string      `json:"now"`
-	CallF1     float64       `json:"call_f1"`
-	Shared     int           `json:"shared"`
-	SharedArgs int           `json:"shared_args"`
-	SameStop   bool          `json:"same_stop"`
-	CostNUSD   int64         `json:"cost_nusd,omitzero"`
-	LatencyUS  int64         `json:"latency_us,omitzero"`
-	Losses     []schema.Loss `json:"losses,omitzero"`
-	Request    string        `json:"request,omitzero"` // of a dry run
-	Failure    string        `json:"failure,omitzero"`
+type comparisonJSON struct {
+	Schema          string       `json:"schema"`
+	Log             string       `json:"log"`
+	Run             string       `json:"run,omitzero"`
+	Steps           int          `json:"steps"`
+	Answered        int          `json:"answered"`
+	CallF1          float64      `json:"call_f1"`
+	Arguments       float64      `json:"arguments"`
+	Stops           float64      `json:"stops"`
+	FirstDivergence int          `json:"first_divergence"`
+	Usage           schema.Usage `json:"usage"`
+	CostNUSD        int64        `json:"cost_nusd"`
+	LatencyUS       int64        `json:"latency_us"`
+	Each            []stepJSON   `json:"each"`
 }
 
-func (s *session) showStep(c *cli.Context, step replay.StepComparison) {
-	doc := replayStep{
-		Schema: "ownlog.replay.step/1", Turn: step.Turn, Step: step.Step, Seq: step.Seq, Answered: step.Answered,
-		Recorded: callNames(step.Recorded), Now: callNames(step.Now), CallF1: step.CallF1, Shared: step.Shared,
-		SharedArgs: step.SharedArgs, SameStop: step.SameStop, CostNUSD: step.CostNUSD, LatencyUS: step.LatencyUS,
-		Losses: step.Losses, Request: string(step.Request),
-	}
-	if step.Failure != nil {
-		doc.Failure = string(step.Failure.Class) + " " + step.Failure.Message.Inline
-	}
-	if c.Bool("json") {
-		_ = printJSON(s.Out, doc) // the exit code tells of a broken pipe
-		return
-	}
-	fmt.Fprintf(s.Out, "%d/%d  recorded [%s]  now [%s]  %s\n", step.Turn, step.Step,
-		strings.Join(doc.Recorded, " "), strings.Join(doc.Now, " "), stepVerdict(step, doc))
+type stepJSON struct {
+	Turn     int64          `json:"turn"`
+	Step     int64          `json:"step"`
+	Answered bool           `json:"answered"`
+	CallF1   float64        `json:"call_f1"`
+	Shared   int            `json:"shared"`
+	SameArgs int            `json:"same_args"`
+	SameStop bool           `json:"same_stop"`
+	Failed   string         `json:"failed,omitzero"`
+	Losses   []schema.Loss  `json:"losses,omitzero"`
+	Request  jsontext.Value `json:"request,omitzero"`
 }
 
-func stepVerdict(step replay.StepComparison, doc replayStep) string {
-	switch {
-	case doc.Failure != "":
-		return "failed: " + doc.Failure
-	case !step.Answered:
-		lost := int64(0)
-		for _, l := range step.Losses {
-			lost += l.Count
-		}
-		return fmt.Sprintf("not asked; a request of %d bytes, %d things lost", len(step.Request), lost)
-	case step.CallF1 == 1 && step.SharedArgs == step.Shared:
-		return "agrees"
-	}
-	return fmt.Sprintf("calls F1 %.2f, arguments equal %d of %d", step.CallF1, step.SharedArgs, step.Shared)
-}
-
-func callNames(calls []replay.Call) []string {
-	names := make([]string, len(calls))
-	for i, call := range calls {
-		names[i] = call.Tool
-	}
-	return names
-}
-
-// replayReport is the JSON document for a run.
-type replayReport struct {
-	Schema          string  `json:"schema"`
-	Run             string  `json:"run,omitzero"`
-	Head            string  `json:"head,omitzero"`
-	Steps           int     `json:"steps"`
-	Answered        int     `json:"answered"`
-	CallF1          float64 `json:"call_f1"`
-	Arguments       float64 `json:"arguments"`
-	Stops           float64 `json:"stops"`
-	FirstDivergence int     `json:"first_divergence"`
-	CostNUSD        int64   `json:"cost_nusd"`
-	LatencyUS       int64   `json:"latency_us"`
-}
-
-func (s *session) showComparison(c *cli.Context, store format.Store, r *replay.Comparison) error {
-	doc := replayReport{
-		Schema: "ownlog.replay/1", Steps: len(r.Steps), Answered: r.Answered, CallF1: r.CallF1, Arguments: r.Arguments,
-		Stops: r.Stops, FirstDivergence: r.FirstDivergence, CostNUSD: r.CostNUSD, LatencyUS: r.LatencyUS,
+func (s *session) showComparison(c *cli.Context, ref logRef, r *replay.Comparison) error {
+	out := comparisonJSON{
+		Schema: "ownlog.replay/1", Log: ref.Log.String(), Steps: len(r.Steps), Answered: r.Answered, CallF1: r.CallF1, Arguments: r.Arguments,
+		Stops: r.Stops, FirstDivergence: r.FirstDivergence, Usage: r.Usage, CostNUSD: r.CostNUSD, LatencyUS: r.LatencyUS,
 	}
 	if !r.Run.IsZero() {
-		head, err := store.Head(c.Context, r.Run, -1)
-		if err != nil {
-			return err
+		out.Run = r.Run.String()
+	}
+	for _, step := range r.Steps {
+		one := stepJSON{
+			Turn: step.Turn, Step: step.Step, Answered: step.Answered, CallF1: step.CallF1, Shared: step.Shared, SameArgs: step.SharedArgs,
+			SameStop: step.SameStop, Losses: step.Losses, Request: step.Request,
 		}
-		doc.Run, doc.Head = r.Run.String(), head.String()
+		if step.Failure != nil {
+			one.Failed = string(step.Failure.Class)
+		}
+		out.Each = append(out.Each, one)
 	}
 	if c.Bool("json") {
-		return printJSON(s.Out, doc)
+		return printJSON(s.Out, out)
 	}
-	if r.Answered > 0 {
-		fmt.Fprintf(s.Out, "%d of %d steps answered: calls F1 %.3f, arguments equal %.3f, stop or call as recorded %.3f\n",
-			r.Answered, len(r.Steps), r.CallF1, r.Arguments, r.Stops)
+	var b strings.Builder
+	for _, step := range out.Each {
+		switch {
+		case step.Request != nil:
+			fmt.Fprintf(&b, "%d/%d  %d bytes%s\n", step.Turn, step.Step, len(step.Request), lossText(step.Losses))
+		case step.Failed != "":
+			fmt.Fprintf(&b, "%d/%d  failed: %s\n", step.Turn, step.Step, step.Failed)
+		case !step.Answered:
+			fmt.Fprintf(&b, "%d/%d  not asked\n", step.Turn, step.Step)
+		default:
+			fmt.Fprintf(&b, "%d/%d  calls %.2f, arguments %d of %d%s\n", step.Turn, step.Step, step.CallF1, step.SameArgs, step.Shared, lossText(step.Losses))
+		}
 	}
-	_, err := fmt.Fprintln(s.Out, doc.Head)
+	if out.Run != "" {
+		fmt.Fprintf(&b, "\nrun %s: %d of %d steps answered\n", out.Run, out.Answered, out.Steps)
+		fmt.Fprintf(&b, "calls %.3f (F1), arguments %.3f, stops %.3f, first divergence %s\n", out.CallF1, out.Arguments, out.Stops, divergence(r))
+		fmt.Fprintf(&b, "cost %.4f USD, latency %.1f s in all\n", float64(out.CostNUSD)/1e9, float64(out.LatencyUS)/1e6)
+	}
+	_, err := fmt.Fprint(s.Out, b.String())
 	return err
 }
 
-// replayVerify projects recorded requests again.
-func (s *session) replayVerify(c *cli.Context, ref logRef) error {
-	checks, err := replay.VerifyRequests(c.Context, ref.Store, ref.Log, ref.Size, projectorFor)
+func divergence(r *replay.Comparison) string {
+	if r.FirstDivergence < 0 {
+		return "none"
+	}
+	step := r.Steps[r.FirstDivergence]
+	return fmt.Sprintf("at %d/%d", step.Turn, step.Step)
+}
+
+func lossText(losses []schema.Loss) string {
+	var b strings.Builder
+	for _, l := range losses {
+		fmt.Fprintf(&b, ", %s %d", l.Code, l.Count)
+	}
+	return b.String()
+}
+
+type requestsJSON struct {
+	Schema   string      `json:"schema"`
+	Log      string      `json:"log"`
+	Equal    int         `json:"equal"`
+	Differ   int         `json:"different"`
+	Skipped  int         `json:"skipped"`
+	Requests []checkJSON `json:"requests"`
+}
+
+type checkJSON struct {
+	Seq    int64  `json:"seq"`
+	Turn   int64  `json:"turn"`
+	Step   int64  `json:"step"`
+	Status string `json:"status"`
+	Want   string `json:"want,omitzero"`
+	Got    string `json:"got,omitzero"`
+	Reason string `json:"reason,omitzero"`
+}
+
+func (s *session) verifyRequests(c *cli.Context, ref logRef) error {
+	checks, err := replay.VerifyRequests(c.Context, ref.Store, ref.Log, ref.Size, projector)
 	if err != nil {
 		return err
 	}
-	count := make(map[replay.CheckStatus]int)
+	out := requestsJSON{Schema: "ownlog.replay-verify/1", Log: ref.Log.String(), Requests: []checkJSON{}}
 	for _, check := range checks {
-		count[check.Status]++
-		if c.Bool("json") {
-			doc := requestCheck{"ownlog.replay.request/1", check.Seq, check.Turn, check.Step, check.Status, check.Want, check.Got, check.Reason}
-			if err := printJSON(s.Out, doc); err != nil {
-				return err
-			}
-		} else if check.Status != replay.CheckEqual {
-			fmt.Fprintf(s.Out, "entry %d: %s: recorded %s, now %s %s\n", check.Seq, check.Status, check.Want, check.Got, check.Reason)
+		switch check.Status {
+		case replay.CheckEqual:
+			out.Equal++
+		case replay.CheckDifferent:
+			out.Differ++
+		case replay.CheckSkipped:
+			out.Skipped++
 		}
-	}
-	if !c.Bool("json") {
-		fmt.Fprintf(s.Out, "%d requests: %d equal, %d different, %d not checked\n",
-			len(checks), count[replay.CheckEqual], count[replay.CheckDifferent], count[replay.CheckSkipped])
-	}
-	if n := count[replay.CheckDifferent]; n > 0 {
-		return checkFailed(fmt.Errorf("%d recorded requests are projected differently now", n))
-	}
-	return nil
-}
-
-type requestCheck struct {
-	Schema string             `json:"schema"`
-	Seq    int64              `json:"seq"`
-	Turn   int64              `json:"turn"`
-	Step   int64              `json:"step"`
-	Status replay.CheckStatus `json:"status"`
-	Want   string             `json:"want,omitzero"`
-	Got    string             `json:"got,omitzero"`
-	Reason string             `json:"reason,omitzero"`
-}
-
-// compactVerb makes a shorter log of a session.
-func (s *session) compactVerb() *cli.Command {
-	return &cli.Command{
-		Name:        "compact",
-		Usage:       "make a log that begins with a summary of LOG and its last turns",
-		ArgsUsage:   "LOG[@SIZE]",
-		Description: "LOG stays as it is. Without --provider the summary is an extract that no model wrote.",
-		Flags:       append([]cli.Flag{&cli.IntFlag{Name: "keep-turns", Usage: "turns that are kept as they were", Value: 2}}, providerFlags()...),
-		Action:      s.runCompact,
-	}
-}
-
-func (s *session) runCompact(c *cli.Context) (err error) {
-	ref, err := s.oneLog(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ref.Store.Close()) }()
-	summarize := replay.Summarizer(replay.Extract)
-	if c.String("provider") != "" {
-		asked, err := s.newProvider(c)
-		if err != nil {
-			return err
-		}
-		summarize = replay.BySummary(asked, c.String("model"), replay.DefaultDefinition(""))
-	}
-	inbox := &replay.Inbox{Store: ref.Store}
-	log, err := inbox.Compact(c.Context, ref.Log, ref.Size, c.Int("keep-turns"), summarize)
-	if err != nil {
-		return err
-	}
-	head, err := ref.Store.Head(c.Context, log, -1)
-	if err != nil {
-		return err
+		out.Requests = append(out.Requests, checkJSON{check.Seq, check.Turn, check.Step, string(check.Status), check.Want, check.Got, check.Reason})
 	}
 	if c.Bool("json") {
-		return printJSON(s.Out, forkJSON{"ownlog.compact/1", log.String(), ref.Log.String(), head.String()})
+		err = printJSON(s.Out, out)
+	} else {
+		for _, r := range out.Requests {
+			if r.Status != string(replay.CheckEqual) && err == nil {
+				_, err = fmt.Fprintf(s.Out, "entry %d, step %d/%d: %s%s\n", r.Seq, r.Turn, r.Step, r.Status, reasonText(r))
+			}
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(s.Out, "%d requests equal, %d different, %d skipped\n", out.Equal, out.Differ, out.Skipped)
+		}
 	}
-	_, err = fmt.Fprintln(s.Out, head)
+	if err == nil && out.Differ > 0 {
+		return checkFailed(fmt.Errorf("%d requests are not what the log says was sent", out.Differ))
+	}
 	return err
 }
 
-// showRequest prints the request that resume would send next.
-func (s *session) showRequest(ctx context.Context, c *cli.Context, ref logRef, p provider.Provider) error {
-	req, err := replay.ProjectNow(ctx, ref.Store, ref.Log, p, c.String("model"))
+func reasonText(r checkJSON) string {
+	if r.Reason != "" {
+		return ": " + r.Reason
+	}
+	return fmt.Sprintf(": recorded %s, now %s", r.Want, r.Got)
+}
+
+// projector makes a provider that is only asked to project.
+func projector(name, api string) (provider.Provider, bool) {
+	if name == scripted.Name {
+		return scripted.New(), true
+	}
+	p, err := connect.Open(name, connect.Settings{BaseURL: "http://localhost"}, func(string) string { return "" })
 	if err != nil {
-		return err
+		return nil, false
 	}
-	for _, l := range req.Losses {
-		fmt.Fprintf(s.Err, "lost: %s, %d times\n", l.Code, l.Count)
-	}
-	_, err = fmt.Fprintf(s.Out, "%s\n", req.Body)
-	return err
+	return p, p.Describe().API == api
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ownlog/ownlog/convert/timeline"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -65,7 +66,7 @@ func (s *session) runResume(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeWorkspace()) }()
 	if c.Bool("dry-run") {
-		return s.showRequest(c.Context, c, ref, executor.Provider)
+		return s.showRequest(c, ref, executor.Provider)
 	}
 	prompt, err := s.prompt(c)
 	if err != nil {
@@ -89,6 +90,22 @@ func (s *session) runResume(c *cli.Context) (err error) {
 		return err
 	}
 	return s.showOutcome(c, ref.Store, log, out)
+}
+
+// showRequest prints the request that resume would send next.
+func (s *session) showRequest(c *cli.Context, ref logRef, p provider.Provider) error {
+	if ref.Size >= 0 {
+		return usageError(errors.New("--dry-run: makes the request of a whole log; fork it first"))
+	}
+	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"))
+	if err != nil {
+		return err
+	}
+	for _, l := range req.Losses {
+		fmt.Fprintf(s.Err, "lost: %s, %d times\n", l.Code, l.Count)
+	}
+	_, err = fmt.Fprintf(s.Out, "%s\n", req.Body)
+	return err
 }
 
 // liveLog returns the log in which the session goes on.

@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/provider"
 )
 
 // workVerb advances all sessions of a store.
 func (s *session) workVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "work",
-		Usage: "advance all sessions of the store that have something to do",
-		Description: "It runs until interrupted, or with --until-idle until nothing is left but waiting for people. Several workers\n" +
-			"may share a store. Logs that mirror a vendor's session are left alone. Questions are left open in the logs.",
+		Usage: "advance all sessions of the store until told to stop",
+		Description: "Sessions that mirror another tool's are left alone: resume makes forks of them. Several workers may share a\n" +
+			"store. The first interrupt lets steps under way finish.",
 		Flags: append([]cli.Flag{
-			&cli.IntFlag{Name: "sessions", Usage: "how many at once", Value: 16},
-			&cli.DurationFlag{Name: "poll", Usage: "how often to look for new input", Value: 2 * time.Second},
-			&cli.DurationFlag{Name: "grace", Usage: "how long steps under way may take after an interrupt", Value: 30 * time.Second},
-			&cli.BoolFlag{Name: "until-idle", Usage: "end when no session has anything to do"},
+			&cli.IntFlag{Name: "sessions", Value: 16, Usage: "how many are worked on at once"},
+			&cli.IntFlag{Name: "requests", Usage: "how many requests are under way at once (default: no limit)"},
+			&cli.BoolFlag{Name: "until-idle", Usage: "stop when no session has anything to do but wait for people"},
 		}, executorFlags()...),
 		Action: s.runWork,
 	}
@@ -31,42 +30,54 @@ func (s *session) workVerb() *cli.Command {
 
 func (s *session) runWork(c *cli.Context) (err error) {
 	if c.NArg() > 0 {
-		return usageError(errors.New("work takes no operands; ownlog resume LOG advances one session"))
+		return usageError(errors.New("work takes no LOG: it advances all; see ownlog resume"))
 	}
-	store, imports, err := s.openStore(c)
+	store, _, err := s.openStore(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	executor, closeWorkspace, err := s.newExecutor(c, logRef{Store: store, Imports: imports})
+	x, closeWorkspace, err := s.newExecutor(c, logRef{Store: store})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeWorkspace()) }()
-	executor.OnEvent = nil
-	w := &replay.Worker{
-		Store: store, Executor: executor, Sessions: c.Int("sessions"), Poll: c.Duration("poll"), Grace: c.Duration("grace"),
-		UntilIdle: c.Bool("until-idle"),
-		OnOutcome: func(log format.LogID, out replay.Outcome, err error) { s.showWork(c, store, log, out, err) },
+	x.Provider = provider.Limit(x.Provider, c.Int("requests"))
+	x.OnEvent = nil
+	worker := &replay.Worker{
+		Store: store, Executor: x, Sessions: c.Int("sessions"), UntilIdle: c.Bool("until-idle"),
+		OnOutcome: func(log format.LogID, out replay.Outcome, err error) { s.showWork(c, log, out, err) },
 	}
-	return w.Work(c.Context)
+	return worker.Work(c.Context)
 }
 
-// showWork shows where a run has left a session.
-func (s *session) showWork(c *cli.Context, store format.Store, log format.LogID, out replay.Outcome, err error) {
-	if err != nil {
-		fmt.Fprintf(s.Err, "ownlog: log %s: %v\n", log, err)
+type workJSON struct {
+	Schema string `json:"schema"`
+	Log    string `json:"log"`
+	Status string `json:"status,omitzero"`
+	Steps  int    `json:"steps"`
+	Error  string `json:"error,omitzero"`
+}
+
+// showWork prints a line for every run that did something.
+func (s *session) showWork(c *cli.Context, log format.LogID, out replay.Outcome, err error) {
+	if errors.Is(err, replay.ErrFenced) || errors.Is(err, context.Canceled) {
 		return
 	}
-	head, err := store.Head(context.WithoutCancel(c.Context), log, -1)
+	line := workJSON{Schema: "ownlog.work/1", Log: log.String(), Status: string(out.Status), Steps: out.Steps}
 	if err != nil {
-		fmt.Fprintf(s.Err, "ownlog: log %s: %v\n", log, err)
-		return
+		line.Error = err.Error()
 	}
 	if c.Bool("json") {
-		// The command's exit code tells of a broken pipe.
-		_ = printJSON(s.Out, outcomeJSON(head, out))
+		// What cannot be printed must not stop the work.
+		_ = printJSON(s.Out, line)
 		return
 	}
-	fmt.Fprintf(s.Out, "%-10s %s\n", out.Status, head)
+	if err != nil {
+		fmt.Fprintf(s.Err, "ownlog: %s: %s\n", log, err)
+		return
+	}
+	if out.Steps > 0 || out.Status == replay.StatusPermission {
+		fmt.Fprintf(s.Out, "%s  %s, %d steps\n", log, out.Status, out.Steps)
+	}
 }
