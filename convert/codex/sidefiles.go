@@ -15,15 +15,15 @@ import (
 
 // importSide mirrors what a side file says about sessions into their assets logs.
 func importSide(ctx context.Context, m *convert.Mirror, src convert.Source) error {
-	switch src.Group {
-	case groupIndex:
+	switch sideKind(src.Group) {
+	case sideIndex:
 		for _, f := range src.Files {
 			if err := importIndex(ctx, m, src, f); err != nil {
 				return fmt.Errorf("%s: %w", f.Path, err)
 			}
 		}
 		return nil
-	case groupGoals, groupQueue:
+	case sideGoals, sideQueue:
 		return importDatabase(ctx, m, src)
 	}
 	return fmt.Errorf("side file group %q is not known", src.Group)
