@@ -37,7 +37,7 @@ func sideKind(group string) string {
 
 var (
 	rolloutName = regexp.MustCompile(`^rollout-.*\.jsonl(\.zst)?$`)
-	sqliteName  = regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)?\.sqlite(-wal|-shm|-journal)?$`)
+	sqliteName  = regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)\.sqlite(-wal|-shm|-journal)?$`)
 )
 
 // refusedNames are files of the CLI's home that are not history.

@@ -62,6 +62,9 @@ func (s *sideRows) add(session string, row sideRow) {
 
 // put mirrors the rows into the assets logs of their sessions.
 func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
+	if len(s.sessions) == 0 {
+		return convert.ErrNothing
+	}
 	for _, session := range s.sessions {
 		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
 		if err != nil {
