@@ -31,17 +31,26 @@ func (s *session) resumeVerb() *cli.Command {
 			"ownlog allow|deny LOG. The question is an entry of the log and survives this process.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "what to say; - reads it from standard input"},
-			&cli.StringFlag{Name: "workdir", Usage: "folder that tools work in (default: the current one)"},
-			&cli.StringFlag{Name: "policy", Usage: "file of rules: what is allowed, asked for, denied"},
-			&cli.StringFlag{Name: "definition", Usage: "file of the session definition, for logs that have none"},
-			&cli.Int64Flag{Name: "max-steps", Usage: "model responses in a turn"},
-			&cli.Int64Flag{Name: "max-tokens", Usage: "tokens in a turn"},
-			&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
 			&cli.BoolFlag{Name: "no-ask", Usage: "never ask here; leave questions open in the log"},
-			&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
-		}, providerFlags()...),
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the next request and what it loses; append and send nothing"},
+		}, executorFlags()...),
 		Action: s.runResume,
 	}
+}
+
+// executorFlags are the flags of verbs that run sessions.
+func executorFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "workdir", Usage: "folder that tools work in (default: the current one)"},
+		&cli.StringFlag{Name: "policy", Usage: "file of rules: what is allowed, asked for, denied"},
+		&cli.StringFlag{Name: "definition", Usage: "file of the session definition, for logs that have none"},
+		&cli.Int64Flag{Name: "max-steps", Usage: "model responses in a turn"},
+		&cli.Int64Flag{Name: "max-tokens", Usage: "tokens in a turn"},
+		&cli.Float64Flag{Name: "max-cost", Usage: "USD in a turn"},
+		&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
+		&cli.Int64Flag{Name: "compact-above", Usage: "compact when a request has more tokens (default: when the provider says it is too long)"},
+		&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
+	}, providerFlags()...)
 }
 
 func (s *session) runResume(c *cli.Context) (err error) {
@@ -55,6 +64,9 @@ func (s *session) runResume(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeWorkspace()) }()
+	if c.Bool("dry-run") {
+		return s.showRequest(c.Context, c, ref, executor.Provider)
+	}
 	prompt, err := s.prompt(c)
 	if err != nil {
 		return err
@@ -94,11 +106,18 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 	if err != nil {
 		return nil, nil, err
 	}
+	prices, err := schema.DefaultPrices()
+	if err != nil {
+		return nil, nil, err
+	}
 	x := &replay.Executor{
 		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
-		Hints:       replay.DirHints{Dir: ref.Store.Dir()},
-		Budget:      schema.Budget{Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"), TimeUS: c.Duration("max-time").Microseconds()},
-		AcceptHoles: c.Bool("accept-holes"),
+		Hints: replay.DirHints{Dir: ref.Store.Dir()},
+		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"),
+		Budget: schema.Budget{
+			Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"),
+			CostNUSD: int64(c.Float64("max-cost") * 1e9), TimeUS: c.Duration("max-time").Microseconds(),
+		},
 	}
 	if name := c.String("policy"); name != "" {
 		b, err := os.ReadFile(name)
