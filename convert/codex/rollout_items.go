@@ -326,4 +326,3 @@ func (w *rolloutWriter) sealed(m schema.Message, b *schema.Block, unsealed strin
 	}
 	return w.line("response_item", s.Item, nil)
 }
-
