@@ -21,6 +21,16 @@ func (s *DirStore) blobDir(digest Hash) string {
 }
 
 func (s *DirStore) blobPath(digest Hash) string {
+	path := s.ownBlobPath(digest)
+	if s.fallback != nil {
+		if _, err := s.fs.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return s.fallback.blobPath(digest)
+		}
+	}
+	return path
+}
+
+func (s *DirStore) ownBlobPath(digest Hash) string {
 	return filepath.Join(s.blobDir(digest), digest.String())
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -35,6 +36,9 @@ type DirStore struct {
 
 	buffers sync.Pool // of *[]byte, for the lines of a batch
 	blobs   blobHold
+
+	// fallback has the logs and blobs that are not here.
+	fallback *DirStore
 }
 
 // DirOption changes how a directory store works.
@@ -58,6 +62,9 @@ func WithRollSize(n int64) DirOption { return func(s *DirStore) { s.rollSize = m
 
 // withFS replaces the file system, for tests.
 func withFS(f fsys) DirOption { return func(s *DirStore) { s.fs = f } }
+
+// withFallback looks in another store for logs and blobs that are not here.
+func withFallback(f *DirStore) DirOption { return func(s *DirStore) { s.fallback = f } }
 
 const (
 	logsDir  = "logs"
@@ -106,7 +113,15 @@ func (s *DirStore) Close() error {
 // Caps implements [Store].
 func (s *DirStore) Caps() Caps { return Caps{Durable: !s.noSync} }
 
-func (s *DirStore) logDir(id LogID) string { return filepath.Join(s.root, logsDir, id.String()) }
+func (s *DirStore) logDir(id LogID) string {
+	dir := filepath.Join(s.root, logsDir, id.String())
+	if s.fallback != nil {
+		if _, err := s.fs.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return s.fallback.logDir(id)
+		}
+	}
+	return dir
+}
 
 // use returns the open log of that id; done must be called after use.
 func (s *DirStore) use(id LogID) (l *dirLog, done func()) {
@@ -184,6 +199,12 @@ func (s *DirStore) makeDir(dir string) error {
 		return nil
 	}
 	parent := filepath.Dir(dir)
+	if strings.HasPrefix(parent, s.root) {
+		// The parent may be there without its name being durable.
+		if err := s.makeDir(parent); err != nil {
+			return err
+		}
+	}
 	err := s.fs.Mkdir(dir)
 	if errors.Is(err, fs.ErrNotExist) && parent != dir {
 		if err = s.makeDir(parent); err == nil {

@@ -41,6 +41,10 @@ type scanState struct {
 	frontier  Frontier
 }
 
+func (s *scanState) clone() scanState {
+	return scanState{off: s.off, size: s.size, frontier: s.frontier.Clone()}
+}
+
 // scanOpenSegment reads an open segment and judges its tail by the rules of
 // recovery. The error is for a file that cannot be read or is not supported; a
 // damaged header is a verdict like other damage.
@@ -58,8 +62,7 @@ func scanOpenSegment(f io.ReaderAt, path string, log LogID, first int64) (*openS
 	}
 	s.header = h
 	s.state = scanState{off: r.off, size: first, frontier: h.frontier.Clone()}
-	s.batch = s.state
-	s.batch.frontier = h.frontier.Clone()
+	s.batch = s.state.clone()
 	err = s.run(&r)
 	if s.fault = asCorrupt(err); s.fault == nil {
 		return &s, err
@@ -86,7 +89,7 @@ func (s *openScan) run(r *segmentReader) error {
 			continue
 		}
 		if l.ack != ack && l.ack == l.seq {
-			s.batch = scanState{off: s.state.off, size: s.state.size, frontier: s.state.frontier.Clone()}
+			s.batch = s.state.clone()
 		}
 		s.state.frontier.Push(l.leaf())
 		s.state.off, s.state.size = r.off, r.seq
@@ -106,6 +109,11 @@ func (s *openScan) judge(f io.ReaderAt, r *segmentReader) error {
 	t := tailScan{p: p, run: -1}
 	if err := t.scan(f, r.sum, n); err != nil {
 		return err
+	}
+	if t.begun {
+		// The last batch is the one that is torn: what is in front of it was durable
+		// when it was written.
+		s.batch = s.state.clone()
 	}
 	switch {
 	case s.sealed || t.sealed: // the segment is closed: nothing is torn in it
@@ -138,7 +146,7 @@ func (s *openScan) keepUnended(r *segmentReader, b []byte) bool {
 		return false
 	}
 	if l.ack != r.ack && l.ack == l.seq {
-		s.batch = scanState{off: s.state.off, size: s.state.size, frontier: s.state.frontier.Clone()}
+		s.batch = s.state.clone()
 	}
 	s.state.frontier.Push(l.leaf())
 	s.state.size++
@@ -166,6 +174,7 @@ func (s *openScan) fits(r *segmentReader, b []byte) bool {
 type tailScan struct {
 	p      int64
 	later  bool   // there is a valid line whose batch was begun after entry n was durable
+	begun  bool   // there is a valid line of the batch that begins with entry n
 	hole   bool   // there is a run of NUL as sectors leave it that were never written
 	lf     bool   // there is an LF
 	sealed bool   // the last line is a seal
@@ -200,6 +209,7 @@ func (t *tailScan) scan(f io.ReaderAt, sum uint32, n int64) error {
 			// A lost sector may end where no line does.
 			l, f := parseLine(data[bytes.LastIndexByte(data[:i], 0)+1:i], sum)
 			t.later = t.later || f == nil && (l.ack > n || l.kind == lineSeal && l.seq > n)
+			t.begun = t.begun || f == nil && l.kind != lineSeal && l.ack == n
 			data = data[i+1:]
 			t.sealed = f == nil && l.kind == lineSeal && len(data) == 0
 		}

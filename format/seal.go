@@ -388,8 +388,10 @@ func (s *DirStore) compareStale(id LogID, c, stale span, judge deadJudge) (int64
 			}
 			return off, judge(gotFile, stale.path, got.sum, off, got.line-1, c.end)
 		}
-		if bad := asCorrupt(err); bad != nil && got.seq >= c.end && !stale.sealed {
-			return bad.Offset, judge(gotFile, stale.path, got.sum, bad.Offset, got.line-1, c.end)
+		if bad := asCorrupt(err); bad != nil && !stale.sealed {
+			// An append that was cut, before another segment went on in its place:
+			// that one may be gone already.
+			return bad.Offset, judge(gotFile, stale.path, got.sum, bad.Offset, got.line-1, min(got.seq, c.end))
 		}
 		if err != nil {
 			return 0, err

@@ -1,9 +1,9 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -12,75 +12,42 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// shrink moves strings that are too long for an entry into blobs.
+// shrink moves what is too long for an entry into blobs.
 func shrink(ctx context.Context, store format.Store, ev *schema.Event) error {
-	x := externaliser{ctx: ctx, store: store}
-	switch d := ev.Data.(type) {
-	case *schema.UserMessage:
-		x.parts(d.Content)
-	case *schema.SystemMessage:
-		x.parts(d.Content)
-	case *schema.ToolResult:
-		x.parts(d.Content)
-	case *schema.ModelFailed:
-		x.text(&d.Message)
-	case *schema.ContextCompacted:
-		x.parts(d.Summary)
-	case *schema.ModelOutput:
-		for i := range d.Blocks {
-			x.block(&d.Blocks[i])
-		}
-	}
-	return x.err
+	return schema.Spill(ev, format.MaxEntry, func(data []byte, media string) (schema.Blob, error) {
+		return putBlob(ctx, store, data, media)
+	})
 }
 
-type externaliser struct {
-	ctx   context.Context
-	store format.Store
-	err   error
-}
-
-func (x *externaliser) put(content, media string) *schema.Blob {
-	if x.err != nil {
-		return nil
-	}
-	digest, size, err := x.store.PutBlob(x.ctx, strings.NewReader(content))
+func putBlob(ctx context.Context, store format.Store, data []byte, media string) (schema.Blob, error) {
+	digest, size, err := store.PutBlob(ctx, bytes.NewReader(data))
 	if err != nil {
-		x.err = fmt.Errorf("store a long string: %w", err)
-		return nil
+		return schema.Blob{}, fmt.Errorf("store a blob: %w", err)
 	}
-	return &schema.Blob{Digest: provider.Digest(digest), Size: size, Media: media}
+	return schema.Blob{Digest: provider.Digest(digest), Size: size, Media: media}, nil
 }
 
-func (x *externaliser) text(t *schema.Text) {
-	if t.Blob == nil && len(t.Inline) > schema.MaxString {
-		if b := x.put(t.Inline, "text/plain"); b != nil {
-			*t = schema.Text{Blob: b, Set: true}
+// fitBlocks makes the JSON in a provider's blocks fit to stand in an event. A
+// seal that cannot stand there, because it is not I-JSON, becomes a blob: it
+// must go back byte for byte.
+func fitBlocks(ctx context.Context, store format.Store, blocks []schema.Block) error {
+	for i := range blocks {
+		b := &blocks[i]
+		b.Citations, b.Item = fitJSON(b.Citations), fitJSON(b.Item)
+		s := b.Seal
+		if s == nil || len(s.Item) == 0 {
+			continue
 		}
+		if fit := fitJSON(s.Item); bytes.Equal(fit, s.Item) {
+			continue
+		}
+		blob, err := putBlob(ctx, store, s.Item, "application/json")
+		if err != nil {
+			return err
+		}
+		s.Item, s.ItemBlob = nil, &blob
 	}
-}
-
-func (x *externaliser) parts(parts []schema.Part) {
-	for i := range parts {
-		x.text(&parts[i].Text)
-	}
-}
-
-func (x *externaliser) block(b *schema.Block) {
-	x.text(&b.Text)
-	x.text(&b.ArgsRaw)
-	for i := range b.Summary {
-		x.text(&b.Summary[i])
-	}
-	if len(b.Args) > schema.MaxString {
-		b.ArgsRaw = schema.String(string(b.Args))
-		b.Args = nil
-		x.text(&b.ArgsRaw)
-	}
-	if s := b.Seal; s != nil && len(s.Item) > schema.MaxString {
-		s.ItemBlob = x.put(string(s.Item), "application/json")
-		s.Item = nil
-	}
+	return nil
 }
 
 // outputPieces cuts a response into entries: one if it fits, else one a block.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -41,7 +42,10 @@ const (
 // Checker checks the shape of single events: JSON types, members that must be
 // there, closed vocabularies, forms of strings. It says the same as the JSON
 // Schemas, many times faster. A Checker is safe for concurrent use.
-type Checker struct{ shapes *shapes }
+type Checker struct {
+	shapes  *shapes
+	walkers sync.Pool // of *shapeWalker: a decoder's buffers are worth keeping
+}
 
 // NewChecker returns a Checker.
 func NewChecker() *Checker { return &Checker{shapes: newShapes()} }
@@ -49,14 +53,15 @@ func NewChecker() *Checker { return &Checker{shapes: newShapes()} }
 // Check reports what is wrong with the bytes of an event, the normalised object
 // of an entry. Members and types of later versions are no problem.
 func (c *Checker) Check(seq int64, norm []byte, report func(Problem)) {
-	w := shapeWalker{dec: jsontext.NewDecoder(bytes.NewBuffer(norm)), norm: norm, seq: seq, report: report, shapes: c.shapes}
-	if err := w.walk(c.shapes.envelope); err != nil {
-		w.problem(ProblemJSON, "%v", err)
-		return
+	w, ok := c.walkers.Get().(*shapeWalker)
+	if !ok {
+		w = &shapeWalker{dec: jsontext.NewDecoder(new(bytes.Buffer)), shapes: c.shapes}
 	}
-	if end := w.dec.InputOffset(); end != int64(len(norm)) {
-		w.problem(ProblemJSON, "the object ends at byte %d of %d", end, len(norm))
-	}
+	w.dec.Reset(bytes.NewBuffer(norm))
+	w.norm, w.seq, w.report, w.typ = norm, seq, report, ""
+	w.event()
+	w.norm, w.report = nil, nil
+	c.walkers.Put(w)
 }
 
 // shapeWalker checks one event, token by token.
@@ -67,6 +72,16 @@ type shapeWalker struct {
 	report func(Problem)
 	shapes *shapes
 	typ    Type // of the event; empty: not come across yet
+}
+
+func (w *shapeWalker) event() {
+	if err := w.walk(w.shapes.envelope); err != nil {
+		w.problem(ProblemJSON, "%v", err)
+		return
+	}
+	if end := w.dec.InputOffset(); end != int64(len(w.norm)) {
+		w.problem(ProblemJSON, "the object ends at byte %d of %d", end, len(w.norm))
+	}
 }
 
 func (w *shapeWalker) problem(code, format string, args ...any) {

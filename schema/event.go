@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -169,11 +170,11 @@ func Encode(dst []byte, ev *Event) ([]byte, error) {
 		return nil, fmt.Errorf("%w: no data", ErrEvent)
 	}
 	ev.V, ev.Type = Version, ev.Data.EventType()
-	b, err := json.Marshal(ev, encodeOptions)
-	if err != nil {
+	buf := bytes.NewBuffer(dst)
+	if err := json.MarshalWrite(buf, ev, encodeOptions); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrEvent, ev.Type, err)
 	}
-	return append(dst, b...), nil
+	return buf.Bytes(), nil
 }
 
 // Decode reads the normalised object of an entry. Unknown members are ignored,

@@ -1,9 +1,6 @@
 package schema
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // derived is what the fold makes of the facts, added one by one in the order of
 // their places. It is thrown away and made again when an entry comes to stand
@@ -203,13 +200,21 @@ func (d *derived) selectLeaf(id string, seq int64) {
 
 // added takes note of a new node.
 func (l *leafFinder) added(d *derived, n int32) {
-	if l.start == noNode || l.stale || d.nodes[n].side {
+	if l.start == noNode || l.stale {
 		return
 	}
 	if p := d.nodes[n].parent; p != noNode && d.nodes[p].below {
 		d.nodes[n].below = true
-		l.leaf = n
+		if l.counts(d, n) {
+			l.leaf = n
+		}
 	}
+}
+
+// counts reports whether a descendant can be the live leaf: side lanes only if
+// one was selected.
+func (l *leafFinder) counts(d *derived, n int32) bool {
+	return !d.nodes[n].side || d.nodes[l.start].side
 }
 
 // leafNode returns the node at the tip of the live branch, noNode if there is
@@ -251,7 +256,7 @@ func (d *derived) tip(start int32) int32 {
 			}
 		}
 		d.nodes[n].below = isBelow
-		if isBelow && n != start && (!d.nodes[n].side || d.nodes[start].side) {
+		if isBelow && n != start && d.leaf.counts(d, n) {
 			newest = n
 		}
 	}
@@ -313,12 +318,9 @@ func (d *derived) dangling() (count, first int64) {
 // empty if none has: what a vendor's own next record would hang off.
 func (s *State) LiveLeaf() string {
 	path := s.settle().livePath().path
-	for i := len(path) - 1; i >= 0; i-- {
-		at, ok := slices.BinarySearchFunc(s.facts, s.derived.nodes[path[i]].seq, func(f fact, seq int64) int {
-			return cmp.Compare(f.seq, seq)
-		})
-		if ok && s.facts[at].id != "" && !s.facts[at].native {
-			return s.facts[at].id
+	for _, n := range slices.Backward(path) {
+		if id := s.recordID(n); id != "" {
+			return id
 		}
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 // headed by the reason. Besides the usual commands a script has
 //
 //	recordings DIR   lays out the bundled recordings in DIR
+//	flip STORE AT    flips a bit of the largest segment, at a share of its length
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
@@ -35,7 +37,10 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"recordings": layOutRecordings},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"recordings": layOutRecordings,
+			"flip":       flipBit,
+		},
 	})
 }
 
@@ -58,4 +63,28 @@ func layOutRecordings(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return os.WriteFile(target, content, 0o600)
 	}))
+}
+
+func flipBit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip STORE AT")
+	}
+	at, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	segments, err := filepath.Glob(ts.MkAbs(filepath.Join(args[0], "logs", "*", "*.zst")))
+	ts.Check(err)
+	var largest []byte
+	var name string
+	for _, s := range segments {
+		content, err := os.ReadFile(s)
+		ts.Check(err)
+		if len(content) > len(largest) {
+			largest, name = content, s
+		}
+	}
+	if name == "" {
+		ts.Fatalf("no segment in %s", args[0])
+	}
+	largest[int(at*float64(len(largest)))] ^= 1
+	ts.Check(os.WriteFile(name, largest, 0o600))
 }

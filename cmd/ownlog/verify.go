@@ -107,6 +107,7 @@ func (v *verification) log(ctx context.Context, store *format.DirStore, id forma
 	broken := 0
 	opts := format.VerifyOptions{Strict: v.strict, Expect: v.expect[id], Problem: func(p format.Problem) { doc.add(storageFinding(p)) }}
 	delete(v.expect, id)
+	closeMeaning := func() {}
 	if v.meaning || v.schemas != nil {
 		found := func(p schema.Problem) {
 			if p.Level == schema.LevelError {
@@ -116,12 +117,13 @@ func (v *verification) log(ctx context.Context, store *format.DirStore, id forma
 		}
 		meaning := schema.NewValidator(schema.ValidatorOptions{Report: found})
 		opts.Entry = func(e format.Entry) error { return v.entry(e, meaning, found) }
-		defer meaning.Close()
+		closeMeaning = meaning.Close
 	}
 	report, err := store.Verify(ctx, id, opts)
 	if err != nil {
 		return err
 	}
+	closeMeaning() // some problems show only at the end
 	doc.Status, doc.Head, doc.Size, doc.Root = report.Status.String(), report.Head.String(), report.Head.Size, report.Head.Root.String()
 	if report.OK() && broken > 0 {
 		doc.Status = "invalid"

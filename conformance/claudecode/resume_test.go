@@ -106,7 +106,7 @@ func TestResume(t *testing.T) {
 			}
 			p := startProvider(t)
 			const prompt = "conformance: what comes next"
-			resume(t, tool, home, strings.TrimSuffix(filepath.Base(file), ".jsonl"), askedModel, prompt, p)
+			resume(t, tool, home, t.TempDir(), strings.TrimSuffix(filepath.Base(file), ".jsonl"), askedModel, prompt, p)
 			got := saidOnWire(t, p.sent(t, prompt))
 			want = append(want, "user text "+prompt)
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -123,14 +123,17 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// exportTo exports a log to a configuration folder and returns the session's
-// file.
-func exportTo(t *testing.T, store format.Store, imports *convert.Imports, log format.LogID, dir string) string {
+// exportTo exports a log to a configuration folder, with names and values of
+// options, and returns the session's file.
+func exportTo(t *testing.T, store format.Store, imports *convert.Imports, log format.LogID, dir string, options ...string) string {
 	t.Helper()
 	out := &convert.FolderOutput{Dir: dir}
-	report := new(schema.Fidelity)
+	set := make(map[string]string)
+	for i := 0; i+1 < len(options); i += 2 {
+		set[options[i]] = options[i+1]
+	}
 	err := claudecode.Vendor{}.Export(t.Context(), convert.ExportRequest{
-		Store: store, Imports: imports, Log: log, Size: -1, Out: out, Report: report,
+		Store: store, Imports: imports, Log: log, Size: -1, Options: set, Out: out, Report: new(schema.Fidelity),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -139,11 +139,10 @@ func (p *provider) sent(t *testing.T, text string) []wireMessage {
 	return nil
 }
 
-// resume runs the tool on a session of a home until it has answered a prompt, and
-// returns what it printed.
-func resume(t *testing.T, tool, home, session, model, prompt string, p *provider) string {
+// resume runs the tool in a folder, on a session of a home, until it has answered
+// a prompt, and returns what it printed.
+func resume(t *testing.T, tool, home, work, session, model, prompt string, p *provider) string {
 	t.Helper()
-	work := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, "-p", prompt, "--resume", session, "--model", model, "--output-format", "json")

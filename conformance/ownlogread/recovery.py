@@ -4,7 +4,7 @@ import re
 
 from .findings import Bad
 from .limits import SECTOR
-from .lines import HEX, N, STRUCTURE, parse_line
+from .lines import HEX, SEAL_LINE, STRUCTURE, N, parse_line
 
 
 def line_at(data, at):
@@ -74,6 +74,9 @@ def judge_tail(seg):
     if data.find(b"\n", p) >= 0:
         return seg.stop, None
     line, end = whole_line(seg, data[p:])
+    seal_end = whole_seal(seg, data[p:])
+    if seal_end and p + seal_end < len(data):
+        return Bad("last-lf", "the seal line's LF is damaged", "0a", f"{data[p + seal_end]:02x}"), None
     if line and p + end == len(data):
         return Bad("torn", "the last line lacks its LF", status="torn"), line
     if line:
@@ -105,3 +108,16 @@ def whole_line(seg, tail):
         return parsed, end
     except Bad:
         return None, 0
+
+
+def whole_seal(seg, tail):
+    """The length of the valid seal line that stands at the start of tail, 0 if there is none."""
+    m = SEAL_LINE.match(tail)
+    if not m:
+        return 0
+    try:
+        seal = parse_line(m[0], seg.log)
+    except Bad:
+        return 0
+    fits = seal.seq == seg.next_seq and seal.leaf == seg.tree.root()
+    return len(m[0]) if fits else 0

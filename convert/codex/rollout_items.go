@@ -1,6 +1,7 @@
 package codex
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strconv"
@@ -342,7 +343,11 @@ func (w *rolloutWriter) call(m schema.Message, b *schema.Block) error {
 	if err != nil {
 		return err
 	}
-	if c.args = b.Args; c.args == nil {
+	args := b.Args
+	if w.remap {
+		raw, args = w.remapped(m, b, raw)
+	}
+	if c.args = args; c.args == nil {
 		c.args = quote(raw)
 	}
 	if w.survey.from == Name && b.Item != nil {
@@ -366,12 +371,51 @@ func (w *rolloutWriter) call(m schema.Message, b *schema.Block) error {
 		c.answer, item.Type, item.Input = itemCustomOutput, itemCustomCall, &raw
 	} else {
 		if raw == "" {
-			raw = cmp.Or(string(b.Args), "{}")
+			raw = cmp.Or(string(args), "{}")
 		}
 		item.Arguments = &raw
 	}
 	w.current.calls = append(w.current.calls, c)
 	return w.line("response_item", item, nil)
+}
+
+// remapped replaces the working directory in a call's arguments.
+func (w *rolloutWriter) remapped(m schema.Message, b *schema.Block, raw string) (string, jsontext.Value) {
+	args, n := remapPaths(b.Args, w.survey.cwd, w.cwd)
+	if isObject(raw) {
+		var spelled []byte
+		spelled, n = remapPaths([]byte(raw), w.survey.cwd, w.cwd)
+		raw = string(spelled)
+	}
+	w.req.Report.Add(schema.Transformed, codePathRemapped, n, fmt.Sprintf("entry %d", m.Seq))
+	return raw, args
+}
+
+// remapPaths replaces the folder at the beginning of every string in JSON that is
+// a path below it, and counts. The rest is as it was.
+func remapPaths(v []byte, from, to string) (out []byte, n int64) {
+	dec := jsontext.NewDecoder(bytes.NewReader(v), decodeOptions...)
+	kept := 0
+	for {
+		if dec.PeekKind() != '"' {
+			if _, err := dec.ReadToken(); err != nil {
+				return append(out, v[kept:]...), n
+			}
+			continue
+		}
+		quoted, err := dec.ReadValue()
+		if err != nil {
+			return append(out, v[kept:]...), n
+		}
+		end := int(dec.InputOffset())
+		rest, below := strings.CutPrefix(value(quoted).text(), from)
+		if !below || rest != "" && rest[0] != '/' {
+			continue
+		}
+		out = append(append(out, v[kept:end-len(quoted)]...), quote(to+rest)...)
+		kept = end
+		n++
+	}
 }
 
 // withCallID spells an item again with another call id.

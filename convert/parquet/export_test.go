@@ -21,17 +21,14 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// flatPrices knows the models of the samples whose names begin as real ones.
-type flatPrices struct{ version string }
-
-func (flatPrices) Cost(_, model, _ string, u *schema.Usage) (int64, bool) {
-	if !strings.HasPrefix(model, "claude-") && !strings.HasPrefix(model, "gpt-") {
-		return 0, false
+func samplePrices(t *testing.T, version string) *schema.PriceTable {
+	t.Helper()
+	prices, err := samplelog.Prices(version)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return 1000 * (*u.Input + *u.Output), true
+	return prices
 }
-
-func (p flatPrices) Version() string { return "flat" + p.version }
 
 // snapshot lists the files of a folder with size and time of change.
 func snapshot(t *testing.T, dir string) map[string]string {
@@ -146,9 +143,9 @@ func TestExportUnderOtherOptions(t *testing.T) {
 	}{
 		{"the rest of the tables", Options{}, 5},
 		{"two of them again", Options{Tables: []Table{Sessions, Events}}, 0},
-		{"with prices", Options{Rows: tables.Options{Prices: flatPrices{}}}, 5},
+		{"with prices", Options{Rows: tables.Options{Prices: samplePrices(t, "1")}}, 5},
 		{"prices do not concern events", Options{Tables: []Table{Events}}, 0},
-		{"with newer prices", Options{Rows: tables.Options{Prices: flatPrices{"2"}}}, 5},
+		{"with newer prices", Options{Rows: tables.Options{Prices: samplePrices(t, "2")}}, 5},
 		{"without texts", Options{Rows: tables.Options{NoText: true}}, 5},
 		{"joined", Options{Rows: tables.Options{NoText: true}, Compact: true}, 0},
 		{"joined again", Options{Rows: tables.Options{NoText: true}, Compact: true}, 0},
@@ -348,7 +345,7 @@ func TestKilledExport(t *testing.T) {
 	}
 	out := t.TempDir()
 	whole := 0
-	for i := range 12 {
+	for i := range 6 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledExport$")
 		cmd.Env = append(os.Environ(), child+"="+out)
 		if err := cmd.Start(); err != nil {
@@ -359,7 +356,7 @@ func TestKilledExport(t *testing.T) {
 				break
 			}
 		}
-		time.Sleep(time.Duration(i*i*3) * time.Millisecond)
+		time.Sleep(time.Duration(i*i*10) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

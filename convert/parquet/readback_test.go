@@ -159,7 +159,7 @@ func checkAll(t *testing.T, out string, want *sourceRows) {
 
 func TestReadBackEveryColumn(t *testing.T) {
 	store := sampleStore(t)
-	opts := tables.Options{Payload: true, Prices: flatPrices{}, Fidelity: func(id format.LogID) *string {
+	opts := tables.Options{Payload: true, Prices: samplePrices(t, "1"), Fidelity: func(id format.LogID) *string {
 		if id != samplelog.Tree {
 			return nil
 		}
@@ -216,7 +216,7 @@ func TestAbsentEmptyZero(t *testing.T) {
 func TestFooter(t *testing.T) {
 	store := sampleStore(t)
 	out := t.TempDir()
-	export(t, store, Options{Out: out, Rows: tables.Options{Prices: flatPrices{}}})
+	export(t, store, Options{Out: out, Rows: tables.Options{Prices: samplePrices(t, "1")}})
 	head, err := store.Head(context.Background(), samplelog.Tree, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestFooter(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"ownlog.table": "model_calls", "ownlog.export_schema": "1",
-		"ownlog.heads": `["` + head.String() + `"]`, "ownlog.prices": flatPrices{}.Version(),
+		"ownlog.heads": `["` + head.String() + `"]`, "ownlog.prices": "1",
 	} {
 		if got, _ := file.Lookup(key); got != want {
 			t.Errorf("footer %s = %q, want %q", key, got, want)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
 )
 
 // Query says what to count and how to group it.
@@ -24,7 +25,7 @@ type Query struct {
 	// only without bounds.
 	Since, Until time.Time
 	// Prices tells the cost of calls whose source does not; it may be nil.
-	Prices tables.Prices
+	Prices *schema.PriceTable
 	// Workers is how many logs are read at once; 0: one for each processor.
 	Workers int
 }

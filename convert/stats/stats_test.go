@@ -3,7 +3,6 @@ package stats
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,14 +14,14 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// tokenPrices asks a micro-USD for each token in or out.
-type tokenPrices struct{}
-
-func (tokenPrices) Cost(_, model, _ string, u *schema.Usage) (int64, bool) {
-	return 1000 * (*u.Input + *u.Output), strings.HasPrefix(model, "claude-")
+func samplePrices(t *testing.T) *schema.PriceTable {
+	t.Helper()
+	prices, err := samplelog.Prices("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prices
 }
-
-func (tokenPrices) Version() string { return "test" }
 
 func collect(t *testing.T, q Query) Report {
 	t.Helper()
@@ -64,13 +63,13 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{"total", Query{}, figures + "8,2,1108,178,0,410,9,4,0,5\n"},
-		{"priced", Query{Prices: tokenPrices{}}, figures + "8,2,1108,178,0,410,9,4,181000,2\n"},
+		{"priced", Query{Prices: samplePrices(t)}, figures + "8,2,1108,178,0,410,9,4,181000,2\n"},
 		{"by day", Query{By: []Dimension{ByDay}}, "day," + figures +
 			",1,0,1,1,0,0,0,0,,1\n" +
 			"2026-11-21,4,1,107,74,0,410,9,4,,3\n" +
 			"2026-11-22,1,0,0,3,0,0,0,0,0,0\n" +
 			"2026-11-23,2,1,1000,100,0,0,0,0,,1\n"},
-		{"by vendor and model", Query{By: []Dimension{ByVendor, ByModel}, Prices: tokenPrices{}}, "vendor,model," + figures +
+		{"by vendor and model", Query{By: []Dimension{ByVendor, ByModel}, Prices: samplePrices(t)}, "vendor,model," + figures +
 			"claude-code,claude-sonnet-4-5,4,1,107,74,0,410,9,4,181000,0\n" +
 			"claude-code,gpt-5,1,1,0,0,0,0,0,0,,0\n" +
 			"claude-code,gpt-5-2025-08-07,1,0,1000,100,0,0,0,0,,1\n" +
@@ -93,7 +92,7 @@ func TestUsage(t *testing.T) {
 func day(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
 
 func TestUnpricedModelsAreNamed(t *testing.T) {
-	r := collect(t, Query{Prices: tokenPrices{}})
+	r := collect(t, Query{Prices: samplePrices(t)})
 	if diff := cmp.Diff(map[string]int64{"gpt-5-2025-08-07": 1, "unheard-of": 1}, r.Unpriced); diff != "" {
 		t.Error(diff)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/convert/tables/samplelog"
 	"github.com/ownlog/ownlog/format"
-	"github.com/ownlog/ownlog/schema"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -73,11 +72,15 @@ func TestGoldenRows(t *testing.T) {
 	if err := samplelog.Fill(t.Context(), store); err != nil {
 		t.Fatal(err)
 	}
+	prices, err := samplelog.Prices("test")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, log := range map[string]format.LogID{
 		"tree": samplelog.Tree, "rows": samplelog.Rows, "assets": samplelog.Assets, "fork": samplelog.Fork, "timeless": samplelog.Timeless,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := dumpLog(t, store, log, tables.Options{Prices: tokenPrices{}})
+			got := dumpLog(t, store, log, tables.Options{Prices: prices})
 			file := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -94,12 +97,3 @@ func TestGoldenRows(t *testing.T) {
 		})
 	}
 }
-
-// tokenPrices asks a micro-USD for each token in or out.
-type tokenPrices struct{}
-
-func (tokenPrices) Cost(_, model, _ string, u *schema.Usage) (int64, bool) {
-	return 1000 * (*u.Input + *u.Output), strings.HasPrefix(model, "claude-")
-}
-
-func (tokenPrices) Version() string { return "test" }

@@ -26,7 +26,6 @@ type modelCall struct {
 	row   ModelCall
 	mine  bool // something of it stands in this log, not in its parent
 	usage *schema.Usage
-	time  string // of its newest piece, for the price table
 	// joined is set when the row went into another one.
 	joined     bool
 	unfinished bool // a piece says that the source does not tell how it ended
@@ -85,7 +84,6 @@ func (m *modelCalls) output(p *projection, at place, data *schema.ModelOutput) {
 		m.join(c, data.RequestID)
 	}
 	c.mine = c.mine || at.mine
-	c.time = at.ev.Time
 	row := &c.row
 	row.RequestID = last(row.RequestID, some(data.RequestID))
 	row.ResponseID = last(row.ResponseID, some(data.ResponseID))
@@ -189,9 +187,9 @@ func (c *modelCall) finish(p *projection) {
 	if row.CostNUSD != nil || p.opts.Prices == nil || model == nil {
 		return
 	}
-	if cost, ok := p.opts.Prices.Cost(text(row.Provider), *model, c.time, u); ok {
-		row.CostNUSD, row.CostSource = &cost, p.names.ptr("prices")
-		row.PricesVersion = p.names.ptr(p.opts.Prices.Version())
+	if price, ok := p.opts.Prices.Lookup(text(row.Provider), *model); ok {
+		row.CostNUSD, row.CostSource = ptr(price.Cost(u)), p.names.ptr("prices")
+		row.PricesVersion = p.names.ptr(p.opts.Prices.Version)
 	}
 }
 

@@ -29,19 +29,10 @@ type Options struct {
 	// titles. Sizes, digests, names and paths stay.
 	NoText bool
 	// Prices tells the cost of calls whose source does not; nil: it stays unknown.
-	Prices Prices
+	Prices *schema.PriceTable
 	// Fidelity returns the report of a log's newest import as JSON, nil if there
 	// is none; it may be nil itself.
 	Fidelity func(format.LogID) *string
-}
-
-// Prices is a price table.
-type Prices interface {
-	// Cost returns what a response cost in 10^-9 USD, false if the model is
-	// unknown. time is the event's, empty if it has none.
-	Cost(provider, model, time string, u *schema.Usage) (nusd int64, ok bool)
-	// Version names the table.
-	Version() string
 }
 
 // Project reads a log and gives its rows to the sink, each table's in ascending

@@ -54,6 +54,13 @@ func Fill(ctx context.Context, store format.Store) error {
 	return Append(ctx, store, Timeless, timeless()...)
 }
 
+// Prices returns a table that knows one model of the samples: a micro-USD a token
+// in or out, nothing for the cache. Version is its version.
+func Prices(version string) (*schema.PriceTable, error) {
+	return schema.ReadPrices(strings.NewReader(`{"version":"` + version + `","unit":"10^-9 USD per token","prices":[` +
+		`{"provider":"anthropic","model":"claude-sonnet-4-5","input":1000,"output":1000,"cache_read":0,"cache_write":0,"cache_write_1h":0}]}`))
+}
+
 // Append adds events to a log. Every event from a source gets a record that is
 // kept beside it.
 func Append(ctx context.Context, store format.Store, log format.LogID, events ...*schema.Event) error {

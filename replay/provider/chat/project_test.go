@@ -16,10 +16,7 @@ import (
 func TestProjection(t *testing.T) {
 	for _, server := range chat.Servers() {
 		q, _ := chat.QuirksOf(server)
-		rules := providertest.ChatRules{
-			MaxID: q.MaxID, NineIDs: q.NineIDs, SystemFirstOnly: q.LaterSystem == "user", ObjectArguments: q.ObjectArguments,
-			DemandReasoning: q.DemandReasoning, NoReasoning: q.Reasoning == "drop", NoUsageOption: q.NoUsageOption,
-		}
+		rules := rulesOf(q)
 		p := providertest.Projection{
 			Provider: chat.New(chat.Config{Quirks: q}), Model: "m-t", Rounds: 30, Members: true,
 			Check:   func(body []byte) error { return providertest.CheckChat(body, rules) },
@@ -37,5 +34,13 @@ func TestProjection(t *testing.T) {
 			}
 		}
 		t.Run(server, p.Run)
+	}
+}
+
+// rulesOf returns the strictest rules of a server with these quirks.
+func rulesOf(q chat.Quirks) providertest.ChatRules {
+	return providertest.ChatRules{
+		MaxID: q.MaxID, NineIDs: q.NineIDs, SystemFirstOnly: q.LaterSystem == "user", ObjectArguments: q.ObjectArguments,
+		DemandReasoning: q.DemandReasoning, NoReasoning: q.Reasoning == "drop", NoUsageOption: q.NoUsageOption,
 	}
 }
