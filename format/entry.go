@@ -96,16 +96,15 @@ func CheckEntry(entry []byte) error {
 	if err != nil {
 		return err
 	}
-	norm := entry
-	if end < len(entry) {
-		if err := CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
-			return fmt.Errorf("%w: raw: %w", ErrEntry, err)
-		}
-		norm = make([]byte, 0, end-head+2)
-		norm = append(norm, '{')
-		norm = append(append(norm, entry[head:end]...), '}')
+	rules := jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}
+	if end == len(entry) {
+		err = checkJSON(entry, rules)
+	} else if err = CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
+		return fmt.Errorf("%w: raw: %w", ErrEntry, err)
+	} else {
+		err = checkMembers(entry[head:end], rules)
 	}
-	if err := checkJSON(norm, jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrEntry, err)
 	}
 	return nil

@@ -47,9 +47,10 @@ var refusedTables = map[string]string{
 	"memories":       "memories of the tool, not history of a session",
 }
 
-// Guarded implements [convert.Guard]: files with keys are never opened.
+// Guarded implements [convert.Guard]: files with keys are never opened, wherever
+// they lie, since CODEX_HOME may be any folder.
 func (v Vendor) Guarded(f convert.File) (reason string) {
-	if name := path.Base(f.Rel); secretNames[name] && ours(f) {
+	if name := path.Base(f.Rel); secretNames[name] {
 		return refusedNames[name]
 	}
 	return ""
