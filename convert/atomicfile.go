@@ -148,3 +148,12 @@ func (o *WriterOutput) Create(name string) (io.WriteCloser, error) {
 type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
+
+// CreateFile starts a file that appears under its name when it is closed, durable
+// and with mode 0600. An existing file is an error that wraps fs.ErrExist.
+func CreateFile(name string) (io.WriteCloser, error) {
+	if _, err := os.Lstat(name); err == nil {
+		return nil, fmt.Errorf("%s: %w; nothing was written over it", name, fs.ErrExist)
+	}
+	return createAtomic(name, false)
+}

@@ -315,7 +315,7 @@ func (r *importRun) importAll(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if r.skip(src) {
+			if r.skip(ctx, src) {
 				continue
 			}
 			err := r.importSource(ctx, src)
@@ -337,15 +337,29 @@ func (r *importRun) importAll(ctx context.Context) error {
 }
 
 // skip reports a source none of whose files changed since it was imported.
-func (r *importRun) skip(src *Source) bool {
+func (r *importRun) skip(ctx context.Context, src *Source) bool {
 	for _, f := range src.Files {
 		rec, ok := r.imports.Source(f.Path)
-		if !ok || rec.Status != FileImported || !rec.unchanged(f) || rec.Final != src.Final {
+		if !ok || rec.Status != FileImported || !rec.unchanged(f) || rec.Final != src.Final || !r.holds(ctx, rec) {
 			return false
 		}
 	}
 	for _, f := range src.Files {
 		r.done(FileResult{Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Bytes: f.Size, Status: FileUnchanged})
+	}
+	return true
+}
+
+// holds tells whether the logs that a source went to are still there.
+func (r *importRun) holds(ctx context.Context, rec SourceRecord) bool {
+	for _, o := range rec.Outcomes {
+		log, err := format.ParseLogID(o.Log)
+		if err != nil {
+			return false
+		}
+		if _, err := r.mirror.store.Info(ctx, log); o.Entries > 0 && err != nil {
+			return false
+		}
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,10 @@ import (
 	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
 )
+
+// soak reports whether long tests are asked for: the environment variable
+// OWNLOG_SOAK is set.
+func soak() bool { return os.Getenv("OWNLOG_SOAK") != "" }
 
 // errCrashed is what a dead executor's store says.
 var errCrashed = errors.New("crashed")
@@ -280,9 +285,14 @@ func (tr *trial) disturb(s scenario, n int, after bool) bool {
 	return false
 }
 
-// TestRacingWorkers lets workers race for sessions and die at random.
+// TestRacingWorkers lets workers race for sessions and die at random: for 60, with
+// OWNLOG_SOAK for 200.
 func TestRacingWorkers(t *testing.T) {
-	const workers, sessions = 8, 200
+	const workers = 8
+	sessions := 60
+	if soak() {
+		sessions = 200
+	}
 	store := new(format.MemStore)
 	inbox := &replay.Inbox{Store: store}
 	logs := make([]format.LogID, sessions)

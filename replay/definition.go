@@ -73,3 +73,28 @@ func patch(d *schema.Definition, u *schema.SessionUpdated) {
 		}
 	}
 }
+
+// definitions reads definitions from a store and keeps the last one.
+type definitions struct {
+	store  format.Store
+	digest string
+	last   schema.Definition
+}
+
+// current returns the definition in force; known is false if the log has none.
+func (d *definitions) current(ctx context.Context, c *conversation) (def schema.Definition, known bool, err error) {
+	ref, updates := c.definition()
+	if ref != nil {
+		if d.digest != ref.Digest {
+			if d.last, err = readDefinition(ctx, d.store, ref); err != nil {
+				return def, true, err
+			}
+			d.digest = ref.Digest
+		}
+		def, known = d.last, true
+	}
+	for _, u := range updates {
+		patch(&def, u)
+	}
+	return def, known, nil
+}

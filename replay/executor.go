@@ -33,7 +33,10 @@ type Executor struct {
 	Limits    tool.Limits     // of each call
 	// Budget bounds each turn besides the definition's own budget.
 	Budget schema.Budget
-	Retry  Retry
+	// Price says what responses cost, for budgets, where the provider does not.
+	// Nil: such responses count as free.
+	Price Pricer
+	Retry Retry
 	// Hints keeps others from trying while the lease holds. Nil: they go by the
 	// lease's entry alone, so a turn longer than TTL may be taken over.
 	Hints  Hints
@@ -45,6 +48,13 @@ type Executor struct {
 	// executor's and others'. OnDelta is shown what streams in. May be nil.
 	OnEvent func(log format.LogID, seq int64, ev *schema.Event)
 	OnDelta func(log format.LogID, d provider.Delta)
+	// Summarize makes the summary when the conversation no longer fits the
+	// model. Nil: [Extract].
+	Summarize Summarizer
+	// CompactAbove compacts before a request once the last response has read
+	// and written so many tokens. 0: only when the provider says that the
+	// request is too long.
+	CompactAbove int64
 	// AcceptHoles goes on although entries are redacted. Calls before a hole
 	// are answered as unknown, never run.
 	AcceptHoles bool
@@ -119,10 +129,19 @@ type Outcome struct {
 // Errors to branch on: [ErrMirror], [ErrHeld], [ErrFenced], [ErrRedacted],
 // [ErrUnsupported], and the store's.
 func (x *Executor) Run(ctx context.Context, log format.LogID) (Outcome, error) {
+	return x.runUntil(ctx, ctx, log)
+}
+
+// runUntil is Run with a second, softer end: when soft ends, the step under way
+// is finished and no other begun.
+func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcome, error) {
 	if log.Derived() {
 		return Outcome{}, fmt.Errorf("log %s: %w", log, ErrMirror)
 	}
-	r := &run{Executor: x, log: log}
+	if x.Provider == nil || x.Store == nil {
+		return Outcome{}, errors.New("executor: no provider or no store")
+	}
+	r := &run{Executor: x, log: log, soft: soft, defined: definitions{store: x.Store}}
 	s, err := openSession(ctx, x.Store, log, x.clock(), x.ids())
 	if err != nil {
 		return Outcome{}, err
@@ -198,15 +217,12 @@ func (x *Executor) policy() Policy {
 type run struct {
 	*Executor
 	log     format.LogID
+	soft    context.Context // ends between steps
 	session *session
 	lease   *lease
 	outcome Outcome
 
-	// defined is the definition read last.
-	defined struct {
-		digest     string
-		definition schema.Definition
-	}
+	defined definitions
 }
 
 // action is what the fold says is to be done next.
@@ -271,6 +287,9 @@ func (r *run) rest() (Outcome, bool, error) {
 	if err != nil {
 		return out, false, err
 	}
+	if isRun(s.state) {
+		next = actRest
+	}
 	switch next {
 	case actRest:
 		out.Status = StatusIdle
@@ -294,6 +313,9 @@ func (r *run) loop(ctx context.Context) (Outcome, error) {
 	for {
 		if ctx.Err() != nil {
 			return r.outcome, context.Cause(ctx)
+		}
+		if r.soft.Err() != nil {
+			return r.outcome, context.Cause(r.soft)
 		}
 		out, done, err := r.rest()
 		if done || err != nil {
@@ -392,24 +414,9 @@ func (r *run) model(def *schema.Definition, known bool) (*schema.Model, error) {
 
 // definition returns the definition in force; known is false if the log has none.
 func (r *run) definition(ctx context.Context) (def schema.Definition, known bool, err error) {
-	s := r.session
-	s.mu.Lock()
-	defined, updates := s.state.definition()
-	s.mu.Unlock()
-	if defined != nil {
-		known = true
-		if r.defined.digest != defined.Digest {
-			if def, err = readDefinition(ctx, r.Store, defined); err != nil {
-				return def, true, err
-			}
-			r.defined.digest, r.defined.definition = defined.Digest, def
-		}
-		def = r.defined.definition
-	}
-	for _, u := range updates {
-		patch(&def, u)
-	}
-	return def, known, nil
+	r.session.mu.Lock()
+	defer r.session.mu.Unlock()
+	return r.defined.current(ctx, r.session.state)
 }
 
 // cancelTurn answers what is open and ends the turn.

@@ -167,7 +167,7 @@ func (in *Inbox) Deliver(ctx context.Context, log format.LogID, token string, re
 }
 
 // waiting reports whether the call waits for a person.
-func (c *call) waiting() bool { return c.asked && c.decision == "" && !c.answered }
+func (c *call) waiting() bool { return c.asked && c.decision == "" && !c.answered && !c.frozen }
 
 // Standing is where a session stands: what it waits for.
 type Standing struct {

@@ -23,7 +23,13 @@ func (r *run) askModel(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	pending := s.progress.request
+	tooLong := r.CompactAbove > 0 && s.progress.contextTokens > r.CompactAbove && s.progress.compactions < maxCompactions
 	s.mu.Unlock()
+	if tooLong {
+		if err := r.compact(ctx, "auto"); err != nil && !errors.Is(err, errNothingToCompact) {
+			return err
+		}
+	}
 	if pending != nil && pending.failure != nil {
 		if ready, err := r.afterFailure(ctx, pending); !ready || err != nil {
 			return err
@@ -191,6 +197,21 @@ func (r *run) afterFailure(ctx context.Context, pending *request) (ready bool, e
 	if f.Class == schema.ErrorCancelled {
 		return true, nil // the executor was stopped, the turn was not
 	}
+	if f.Class == schema.ErrorContextOverflow {
+		s := r.session
+		s.mu.Lock()
+		compacted, done := s.progress.compactions, s.progress.compacted > pending.failedSeq
+		s.mu.Unlock()
+		if done {
+			return true, nil
+		}
+		if compacted < maxCompactions {
+			err := r.compact(ctx, "auto")
+			if !errors.Is(err, errNothingToCompact) {
+				return err == nil, err
+			}
+		}
+	}
 	if !provider.RetryableClass(f.Class) || pending.failures >= r.Retry.attempts() {
 		return false, r.endTurn(ctx, &schema.TurnFinished{Reason: schema.TurnError, Class: f.Class, Message: f.Message})
 	}
@@ -226,7 +247,7 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 	s := r.session
 	s.mu.Lock()
 	p := s.progress
-	tokens, cost := p.spentInTurn()
+	tokens, cost := p.spentInTurn(r.Price)
 	steps := p.step
 	began, timeErr := schema.ParseTime(p.turnTime)
 	s.mu.Unlock()

@@ -245,12 +245,15 @@ func (p *processTrial) checkEffects(where string) {
 	}
 }
 
-// TestKill9 kills an executor's process before and after every append; another
-// goes on.
+// TestKill9 kills an executor's process before or after every append, with
+// OWNLOG_SOAK before and after; another goes on.
 func TestKill9(t *testing.T) {
 	for n := 1; ; n++ {
 		killed := false
 		for _, after := range []bool{false, true} {
+			if !soak() && after == (n%2 == 0) {
+				continue
+			}
 			p := newProcessTrial(t)
 			err := p.start(child{At: n, After: after, Signal: syscall.SIGKILL}).Wait()
 			var exit *exec.ExitError

@@ -33,8 +33,12 @@ type progress struct {
 	lastInput   int64 // newest entry that wants an answer, -1: none
 	seen        int64 // newest entry the last response could have seen, -1: none
 	interrupted bool  // an interrupt has not been acted upon
-	stop        string
-	request     *request // asked and unanswered
+	compactions int   // of the turn
+	compacted   int64 // the newest context.compacted, -1: none
+	// contextTokens is how long the conversation was for the last response.
+	contextTokens int64
+	stop          string
+	request       *request // asked and unanswered
 
 	calls map[schema.CallKey]*call
 	open  []*call // unanswered, in log order
@@ -88,16 +92,19 @@ type request struct {
 	step     int64
 	failure  *schema.ModelFailed // of this attempt, nil: its outcome is unknown
 	failures int64               // in a row
+	// failedSeq is the entry that says so.
+	failedSeq int64
 }
 
 type spending struct {
-	usage schema.Usage
-	cost  int64
+	provider, model string
+	usage           *schema.Usage
+	cost            *int64 // as the provider states it
 }
 
 func newProgress() *progress {
 	return &progress{
-		lastInput: -1, seen: -1, hole: -1,
+		lastInput: -1, seen: -1, hole: -1, compacted: -1,
 		steps:   make(map[int64]int64),
 		calls:   make(map[schema.CallKey]*call),
 		spent:   make(map[[2]int64]spending),
@@ -151,7 +158,7 @@ func (p *progress) apply(seq int64, ev *schema.Event) {
 		p.modelOutput(seq, ev, d)
 	case *schema.ModelFailed:
 		if r := p.request; r != nil && (d.RequestID == r.id || d.RequestID == "") {
-			r.failure = d
+			r.failure, r.failedSeq = d, seq
 			r.failures++
 		}
 	case *schema.PermissionRequested:
@@ -173,6 +180,10 @@ func (p *progress) apply(seq int64, ev *schema.Event) {
 		p.toolResult(seq, ev, d)
 	case *schema.TurnFinished:
 		p.running, p.interrupted, p.request = false, false, nil
+	case *schema.ContextCompacted:
+		if ev.Source == nil {
+			p.compactions, p.compacted, p.contextTokens = p.compactions+1, seq, 0
+		}
 	case *schema.Unknown:
 		if ev.Crit {
 			p.unknown = fmt.Sprintf("entry %d has the type %s", seq, ev.Type)
@@ -190,10 +201,13 @@ func leaseEnd(acquired string, ttlUS int64) time.Time {
 
 func (p *progress) openTurn(turn, seq int64, at string) {
 	p.turn, p.turnSeq, p.turnTime, p.step = turn, seq, at, p.steps[turn]
-	p.interrupted, p.request = false, nil
+	p.interrupted, p.request, p.compactions = false, nil, 0
 }
 
 func (p *progress) userMessage(seq int64, d *schema.UserMessage) {
+	if d.Origin == schema.OriginSummary {
+		return // stands for what was answered
+	}
 	p.running = true
 	p.lastInput = seq
 }
@@ -234,14 +248,16 @@ func (p *progress) modelOutput(seq int64, ev *schema.Event, d *schema.ModelOutpu
 		p.stop = d.StopReason
 	}
 	if d.Usage != nil || d.CostNUSD != nil {
-		s := p.spent[at]
+		spent := p.spent[at]
+		spent.provider, spent.model = d.Provider, d.Model
 		if d.Usage != nil {
-			s.usage = *d.Usage
+			spent.usage = d.Usage
+			p.contextTokens = tokensOf(d.Usage)
 		}
 		if d.CostNUSD != nil {
-			s.cost = *d.CostNUSD
+			spent.cost = d.CostNUSD
 		}
-		p.spent[at] = s
+		p.spent[at] = spent
 	}
 	for i := range d.Blocks {
 		b := &d.Blocks[i]
@@ -330,17 +346,26 @@ func (p *progress) settle(state *schema.State) {
 func (p *progress) wantsAnswer() bool { return p.lastInput > p.seen }
 
 // spentInTurn sums what the current turn has used.
-func (p *progress) spentInTurn() (tokens, costNUSD int64) {
-	for at, s := range p.spent {
+func (p *progress) spentInTurn(price Pricer) (tokens, costNUSD int64) {
+	for at, spent := range p.spent {
 		if at[0] != p.turn {
 			continue
 		}
-		for _, n := range []*int64{s.usage.Input, s.usage.CacheRead, s.usage.CacheWrite, s.usage.Output} {
-			if n != nil {
-				tokens += *n
-			}
+		if spent.usage != nil {
+			tokens += tokensOf(spent.usage)
 		}
-		costNUSD += s.cost
+		costNUSD += price.cost(spent.provider, spent.model, spent.usage, spent.cost)
 	}
 	return tokens, costNUSD
+}
+
+// tokensOf sums what a response has read and written.
+func tokensOf(u *schema.Usage) int64 {
+	sum := int64(0)
+	for _, n := range []*int64{u.Input, u.CacheRead, u.CacheWrite, u.Output} {
+		if n != nil {
+			sum += *n
+		}
+	}
+	return sum
 }

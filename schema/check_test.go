@@ -124,7 +124,11 @@ func TestCheckAgainstSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, bad := 0, 0
+	every := 1
+	if testing.Short() {
+		every = 11
+	}
+	made, n, bad := 0, 0, 0
 	for i, norm := range goldenEvents(t) {
 		// The envelope is the same in all types.
 		from, to := bytes.Index(norm, []byte(`"data":`)), len(norm)
@@ -135,13 +139,16 @@ func TestCheckAgainstSchemas(t *testing.T) {
 			from, to = 0, len(norm)
 		}
 		mutations(norm, from, to, func(m []byte) {
+			if made++; made%every != 0 {
+				return
+			}
 			n++
 			if compareCheckers(t, c, s, m) {
 				bad++
 			}
 		})
 	}
-	if n < 1000 || bad < n/4 {
+	if made < 1000 || bad < n/4 {
 		t.Errorf("%d mutations, %d of them invalid: too few to tell", n, bad)
 	}
 }

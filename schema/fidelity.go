@@ -29,6 +29,11 @@ type fidelityKey struct {
 	code string
 }
 
+// StatePrefix begins the codes of what is no content of the conversation: usage,
+// cost, decisions, a vendor's own state. It stays in the log whatever becomes of
+// it elsewhere.
+const StatePrefix = "state-"
+
 // FidelityItem is one line of a report. Codes are stable: lower case, words
 // joined by hyphens, documented in docs/.
 type FidelityItem struct {
@@ -82,6 +87,17 @@ func (f *Fidelity) Count(axis Axis) int64 {
 	var n int64
 	for _, it := range f.items {
 		if it.Axis == axis {
+			n += it.Count
+		}
+	}
+	return n
+}
+
+// ContentLost returns how many things of the conversation were dropped.
+func (f *Fidelity) ContentLost() int64 {
+	var n int64
+	for _, it := range f.items {
+		if it.Axis == Dropped && !strings.HasPrefix(it.Code, StatePrefix) {
 			n += it.Count
 		}
 	}

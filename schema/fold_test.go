@@ -476,3 +476,140 @@ func TestTurnState(t *testing.T) {
 		})
 	}
 }
+
+func TestBranches(t *testing.T) {
+	l := new(script).
+		record("u", "", userSays(1, "root")).
+		record("a", "u", modelSays(1, 1, calls("1/1/0"), calls("1/1/1"))).
+		record("r0", "a", result(1, 1, "1/1/0", "beside")).
+		record("r1", "a", result(1, 1, "1/1/1", "on the path")).
+		record("b", "r1", userSays(2, "first try")).
+		record("c", "r1", userSays(3, "second try")).
+		record("d", "c", modelSays(3, 1, text("answer")))
+	s := l.state()
+	want := []Branch{{Seq: 4, Leaf: "b", Fork: 3, Nodes: 1}, {Seq: 6, Leaf: "d", Fork: -1, Live: true, Nodes: 5}}
+	got := s.Branches()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("branches (-want +got):\n%s", d)
+	}
+	wantView(t, l.view(t, OfBranch(got[0])), "user root", "model call:1/1/0 call:1/1/1", "tool 1/1/0 ok beside", "tool 1/1/1 ok on the path", "user first try")
+	linear := new(script).live(userSays(1, "q"), modelSays(1, 1, text("a"))).state()
+	if got := linear.Branches(); len(got) != 1 || !got[0].Live {
+		t.Errorf("branches of a linear log %+v, want one, live", got)
+	}
+	for _, err := range s.View(LoadFrom(l.events), OfBranch(Branch{Seq: 1})) {
+		if err == nil {
+			t.Error("a view of a branch that is none")
+		}
+	}
+}
+
+func TestViewOfResponse(t *testing.T) {
+	first := modelSays(1, 1, text("a"))
+	*first.Data.(*ModelOutput) = ModelOutput{ItemID: "i1", Provider: "p", API: "x", Model: "m", ResponseID: "r", Blocks: []Block{text("a")}, Usage: &Usage{Output: Int(1)}, Unfinished: true}
+	last := modelSays(1, 1)
+	*last.Data.(*ModelOutput) = ModelOutput{ItemID: "i2", StopReason: "stop", Usage: &Usage{Output: Int(2)}, CostNUSD: Int(9), Aborted: true}
+	first.Time = someTime
+	l := new(script).lines(first, last)
+	for m, err := range l.state().View(LoadFrom(l.events)) {
+		want := Message{Role: RoleModel, Time: someTime, Turn: 1, Step: 1, Provider: "p", API: "x", Model: "m", ResponseID: "r", StopReason: "stop",
+			Blocks: []Block{text("a")}, Usage: &Usage{Output: Int(2)}, CostNUSD: Int(9), Aborted: true, Unfinished: true, ItemIDs: []string{"i1", "i2"}}
+		if d := cmp.Diff(want, m); err != nil || d != "" {
+			t.Errorf("message, %v (-want +got):\n%s", err, d)
+		}
+	}
+}
+
+func TestViewSealedCompaction(t *testing.T) {
+	seal := &Seal{Provider: "p", API: "a", Model: "m", Kind: SealEncrypted, Item: []byte(`{}`)}
+	l := new(script).lines(userSays(1, "one"), event(&ContextCompacted{Seal: seal}), userSays(2, "two"))
+	var got []Message
+	for m, err := range l.state().View(LoadFrom(l.events)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m)
+	}
+	if len(got) != 2 || got[0].Role != RoleModel || !got[0].Summary || got[0].Blocks[0].Seal != seal || got[1].Content[0].Text.Inline != "two" {
+		t.Errorf("view %+v, want the sealed summary, then two", got)
+	}
+}
+
+func TestViewKeptFromAResponse(t *testing.T) {
+	answer := modelSays(1, 1, text("1"))
+	answer.Data.(*ModelOutput).MessageID = "m1"
+	l := new(script).lines(userSays(1, "one"), answer, event(&ContextCompacted{Summary: []Part{TextPart("S")}, KeptFrom: "m1"}))
+	wantView(t, l.view(t), "user summary S", "model 1")
+	native := userSays(2, "two")
+	native.ID = "random"
+	l = new(script).live(userSays(1, "one"), native, event(&ContextCompacted{Summary: []Part{TextPart("S")}, KeptFrom: "random"}))
+	wantView(t, l.view(t), "user summary S", "user two")
+}
+
+func TestViewLeavesFailedResponsesOut(t *testing.T) {
+	piece := func(step int64, id string, b Block) *Event {
+		ev := modelSays(1, step, b)
+		ev.Data.(*ModelOutput).MessageID = id
+		return ev
+	}
+	failed := func(id string, c ErrorClass) *Event { return event(&ModelFailed{MessageID: id, Class: c}) }
+	reasoning := Block{Type: BlockReasoning, Text: String("hm")}
+	l := new(script).lines(
+		failed("a", ErrorServer), piece(1, "a", text("broken")),
+		failed("b", ErrorCancelled), piece(2, "b", text("stopped")),
+		failed("c", ErrorCancelled), piece(3, "c", reasoning),
+		piece(4, "d", text("fine")),
+	)
+	wantView(t, l.view(t), "model stopped", "model fine")
+}
+
+// A log that changed between fold and view is an error, not a wrong view.
+func TestViewOfAnotherLog(t *testing.T) {
+	for _, l := range []*script{
+		new(script).lines(userSays(1, "q")),
+		new(script).lines(event(&SystemMessage{Role: RoleUser, Content: []Part{TextPart("x")}})),
+		new(script).lines(modelSays(1, 1, text("a"))),
+		new(script).lines(modelSays(1, 1, calls("1/1/0")), result(1, 1, "1/1/0", "x")),
+		new(script).lines(event(&ContextCompacted{Summary: []Part{TextPart("S")}})),
+		new(script).lines(event(&ContextCompacted{View: []ViewMessage{{Role: RoleUser, Content: []Part{TextPart("S")}}}})),
+		new(script).lines(event(&ContextCompacted{Summary: []Part{TextPart("S")}, Kept: []string{"x"}})),
+	} {
+		s := l.state()
+		other := LoadFrom([]*Event{timedNote(&NoteAdded{}), timedNote(&NoteAdded{})})
+		var last error
+		for _, err := range s.View(other) {
+			last = err
+		}
+		if last == nil {
+			t.Errorf("the view of %s from another log ends without an error", l.events[0].Type)
+		}
+		for _, err := range s.View(LoadFrom(nil)) {
+			last = err
+		}
+		if last == nil {
+			t.Errorf("the view of %s from nothing ends without an error", l.events[0].Type)
+		}
+	}
+}
+
+// A reader may stop after any message.
+func TestViewStops(t *testing.T) {
+	view := []ViewMessage{{Role: RoleUser, Content: []Part{TextPart("v")}}, {Role: RoleModel, Blocks: []Block{{Type: BlockToolCall, VendorID: "x"}}}}
+	l := new(script).lines(event(&ContextCompacted{View: view}), userSays(1, "q"), event(&SystemMessage{Role: RoleUser, Content: []Part{TextPart("x")}}),
+		modelSays(1, 1, calls("1/1/0"), calls("1/1/1")), result(1, 1, "1/1/0", "x"))
+	s := l.state()
+	for stop := 1; stop <= 8; stop++ {
+		n := 0
+		for _, err := range s.View(LoadFrom(l.events)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n == stop {
+				break
+			}
+		}
+		if n != stop {
+			t.Errorf("%d messages, want %d", n, stop)
+		}
+	}
+}

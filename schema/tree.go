@@ -1,9 +1,6 @@
 package schema
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // derived is what the fold makes of the facts, added one by one in the order of
 // their places. It is thrown away and made again when an entry comes to stand
@@ -321,12 +318,9 @@ func (d *derived) dangling() (count, first int64) {
 // empty if none has: what a vendor's own next record would hang off.
 func (s *State) LiveLeaf() string {
 	path := s.settle().livePath().path
-	for i := len(path) - 1; i >= 0; i-- {
-		at, ok := slices.BinarySearchFunc(s.facts, s.derived.nodes[path[i]].seq, func(f fact, seq int64) int {
-			return cmp.Compare(f.seq, seq)
-		})
-		if ok && s.facts[at].id != "" && !s.facts[at].native {
-			return s.facts[at].id
+	for _, n := range slices.Backward(path) {
+		if id := s.recordID(n); id != "" {
+			return id
 		}
 	}
 	return ""

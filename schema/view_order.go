@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -24,11 +25,17 @@ func LoadFrom(events []*Event) Load {
 // ViewOption changes what [State.View] gives.
 type ViewOption func(*viewOptions)
 
-type viewOptions struct{ uncompacted bool }
+type viewOptions struct {
+	uncompacted bool
+	branch      *int64 // seq of the first entry of the branch's leaf
+}
 
 // Uncompacted gives the history as if it had never been compacted: everything
 // that compactions cover, and no summaries.
 func Uncompacted() ViewOption { return func(o *viewOptions) { o.uncompacted = true } }
+
+// OfBranch gives another branch than the live one.
+func OfBranch(b Branch) ViewOption { return func(o *viewOptions) { o.branch = &b.Seq } }
 
 // View yields the conversation of the live branch, as [Message] describes it.
 // An error of load ends it and is yielded last, with an empty message.
@@ -94,6 +101,15 @@ type pendingCompaction struct {
 
 func (b *viewBuilder) build() ([]*unit, error) {
 	b.branch = b.d.livePath()
+	if seq := b.options.branch; seq != nil {
+		leaves := b.d.leaves()
+		at, ok := slices.BinarySearchFunc(leaves, *seq, func(n int32, seq int64) int { return cmp.Compare(b.d.nodes[n].seq, seq) })
+		if !ok {
+			return nil, fmt.Errorf("view: no branch ends at entry %d", *seq)
+		}
+		other := b.d.pathTo(leaves[at])
+		b.branch = &other
+	}
 	b.users = make(map[string]*unit)
 	b.placed = make(map[int32]bool)
 	for _, n := range b.branch.path {

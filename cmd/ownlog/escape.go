@@ -61,3 +61,9 @@ func steersTerminal(r rune) bool {
 	}
 	return false
 }
+
+// isTerminalEscaper tells whether results go to a terminal.
+func isTerminalEscaper(w io.Writer) bool {
+	_, ok := w.(*terminalEscaper)
+	return ok
+}

@@ -64,8 +64,8 @@ func (s *session) runExport(c *cli.Context) (err error) {
 	if err := s.showExport(c, folder.Written, total); err != nil {
 		return err
 	}
-	if limit := c.Int64("max-loss"); limit >= 0 && total.Count(schema.Dropped) > limit {
-		return checkFailed(fmt.Errorf("%d things were dropped, at most %d were allowed", total.Count(schema.Dropped), limit))
+	if limit := c.Int64("max-loss"); limit >= 0 && total.ContentLost() > limit {
+		return checkFailed(fmt.Errorf("%d things were dropped, at most %d were allowed", total.ContentLost(), limit))
 	}
 	return nil
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/convert/claudecode"
 	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
 )
 
 // importView shows an import as it goes: a line for every log that is new or has
@@ -19,6 +21,7 @@ type importView struct {
 	verbose  bool
 	progress *progressLine
 	grown    map[format.LogID]bool // logs with new entries
+	report   schema.Fidelity       // of all files
 }
 
 func newImportView(s *session, c *cli.Context) *importView {
@@ -33,6 +36,9 @@ func (v *importView) file(r convert.FileResult) {
 	for _, o := range r.Outcomes {
 		if o.Appended > 0 {
 			v.grown[o.Log] = true
+		}
+		if o.Report != nil {
+			v.report.Merge(o.Report)
 		}
 	}
 	if v.json {
@@ -61,7 +67,7 @@ func (v *importView) file(r convert.FileResult) {
 // finish shows the totals.
 func (v *importView) finish(sum *convert.ImportSummary) error {
 	if v.json {
-		return printJSON(v.out, importSummaryJSON(sum))
+		return printJSON(v.out, importSummaryJSON(sum, v.report.Items()))
 	}
 	v.progress.clear()
 	found := false
@@ -78,10 +84,28 @@ func (v *importView) finish(sum *convert.ImportSummary) error {
 	fmt.Fprintf(v.out, "%d files imported, %d unchanged, %d refused with a reason, %d failed; %d entries added to %d logs\n",
 		sum.Files[convert.FileImported], sum.Files[convert.FileUnchanged], sum.Files[convert.FileRefused], sum.Files[convert.FileFailed],
 		sum.Appended, len(v.grown))
+	if verified, recorded := v.requests(); recorded > 0 {
+		fmt.Fprintf(v.out, "  verified %d of %d provider requests\n", verified, recorded)
+	}
 	for _, f := range sum.Findings {
 		fmt.Fprintf(v.out, "  finding: %s, %d times, first at %s\n", f.Code, f.Count, f.Where)
 	}
 	return nil
+}
+
+// requests returns how many provider requests the new transcripts record, and how
+// many of them could be rebuilt to their digests.
+func (v *importView) requests() (verified, recorded int64) {
+	for _, it := range v.report.Items() {
+		switch it.Code {
+		case claudecode.CodeRequestVerified:
+			verified += it.Count
+			recorded += it.Count
+		case claudecode.CodeRequestUnverified:
+			recorded += it.Count
+		}
+	}
+	return verified, recorded
 }
 
 // importFile is the JSON document for one file.
@@ -106,6 +130,7 @@ type importOutcome struct {
 	Appended int64                 `json:"appended"`
 	Pending  int64                 `json:"pending,omitzero"`
 	Findings []convert.Finding     `json:"findings,omitzero"`
+	Fidelity []schema.FidelityItem `json:"fidelity,omitzero"`
 }
 
 func importFileJSON(r convert.FileResult) importFile {
@@ -113,9 +138,13 @@ func importFileJSON(r convert.FileResult) importFile {
 		Schema: "ownlog.import.file/1", Path: r.Path, Vendor: r.Vendor, Kind: r.Kind, Bytes: r.Bytes, Status: r.Status, Reason: r.Reason,
 	}
 	for _, o := range r.Outcomes {
+		var fidelity []schema.FidelityItem
+		if o.Report != nil {
+			fidelity = o.Report.Items()
+		}
 		doc.Outcomes = append(doc.Outcomes, importOutcome{
 			Log: o.Log.String(), Kind: o.Name.Kind, Status: o.Status, Head: o.Head.String(), SHA256: o.SHA256,
-			Records: o.Records, Appended: o.Appended, Pending: o.Pending, Findings: o.Findings,
+			Records: o.Records, Appended: o.Appended, Pending: o.Pending, Findings: o.Findings, Fidelity: fidelity,
 		})
 	}
 	return doc
@@ -130,6 +159,7 @@ type importSummary struct {
 	Logs     map[convert.OutcomeStatus]int64 `json:"logs"`
 	Appended int64                           `json:"appended"`
 	Findings []convert.Finding               `json:"findings,omitzero"`
+	Fidelity []schema.FidelityItem           `json:"fidelity,omitzero"`
 }
 
 type importPlace struct {
@@ -138,9 +168,9 @@ type importPlace struct {
 	Found  bool   `json:"found"`
 }
 
-func importSummaryJSON(sum *convert.ImportSummary) importSummary {
+func importSummaryJSON(sum *convert.ImportSummary, fidelity []schema.FidelityItem) importSummary {
 	doc := importSummary{
-		Schema: "ownlog.import/1", Files: sum.Files, Bytes: sum.Bytes, Logs: sum.Logs, Appended: sum.Appended, Findings: sum.Findings,
+		Schema: "ownlog.import/1", Files: sum.Files, Bytes: sum.Bytes, Logs: sum.Logs, Appended: sum.Appended, Findings: sum.Findings, Fidelity: fidelity,
 	}
 	for _, p := range sum.Places {
 		doc.Places = append(doc.Places, importPlace(p))

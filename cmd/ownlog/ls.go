@@ -13,6 +13,7 @@ import (
 
 	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/convert/summary"
+	"github.com/ownlog/ownlog/format"
 )
 
 // lsVerb lists the logs of the store.
@@ -49,9 +50,15 @@ func (s *session) runLs(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	var list []summary.Summary
+	var damaged []format.LogID
 	cache := summary.Cache{Dir: filepath.Join(store.Dir(), "cache", "summaries")}
 	for _, ref := range refs {
 		sum, err := cache.Of(c.Context, ref.Store, ref.Log)
+		if exitCode(err) == exitCheckFailed {
+			damaged = append(damaged, ref.Log)
+			fmt.Fprintf(s.Err, "ownlog: log %s: %v\n", ref.Log, err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -63,6 +70,17 @@ func (s *session) runLs(c *cli.Context) (err error) {
 	if c.Bool("reverse") {
 		slices.Reverse(list)
 	}
+	if err := s.showList(c, list); err != nil {
+		return err
+	}
+	if len(damaged) > 0 {
+		return checkFailed(fmt.Errorf("%d logs are damaged; ownlog verify says where, ownlog recover makes new ones", len(damaged)))
+	}
+	return nil
+}
+
+// showList prints the list.
+func (s *session) showList(c *cli.Context, list []summary.Summary) error {
 	if c.Bool("json") {
 		return printJSON(s.Out, struct {
 			Schema string            `json:"schema"`

@@ -3,37 +3,27 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/replay/provider"
-	"github.com/ownlog/ownlog/replay/provider/anthropic"
-	"github.com/ownlog/ownlog/replay/provider/chat"
-	"github.com/ownlog/ownlog/replay/provider/gemini"
-	"github.com/ownlog/ownlog/replay/provider/openai"
+	"github.com/ownlog/ownlog/replay/provider/connect"
 	"github.com/ownlog/ownlog/replay/provider/scripted"
 )
 
-// The names of the providers on the command line that are not names of servers in
-// the table of package chat.
-const (
-	providerAnthropic = "anthropic"
-	providerOpenAI    = "openai"
-	providerGemini    = "gemini"
-	providerChat      = "chat"
-	providerScripted  = "scripted"
-)
+// providerScripted is the provider that answers from a file, offline.
+const providerScripted = "scripted"
 
 // providerFlags are the flags of verbs that ask a model.
 func providerFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "provider", Usage: "anthropic, openai, gemini, scripted, or a server of the chat API: " + strings.Join(chat.Servers(), ", ")},
+		&cli.StringFlag{Name: "provider", Usage: "scripted, " + strings.Join(connect.Names(), ", ")},
 		&cli.StringFlag{Name: "model", Usage: "id of the model (default: the session's)"},
 		&cli.StringFlag{Name: "base-url", Usage: "where the API is, if not at the vendor's"},
 		&cli.StringSliceFlag{Name: "header", Usage: "sent with every request, as 'Name: value'; may be repeated"},
+		&cli.StringFlag{Name: "providers", Usage: "file of addresses and headers of providers"},
 		&cli.StringFlag{Name: "script", Usage: "scripted: file of the responses"},
 	}
 }
@@ -45,29 +35,47 @@ func (s *session) newProvider(c *cli.Context) (provider.Provider, error) {
 	if err != nil {
 		return nil, usageError(err)
 	}
-	base := strings.TrimSuffix(c.String("base-url"), "/")
-	switch name := c.String("provider"); name {
+	name := c.String("provider")
+	switch name {
 	case "":
 		return nil, usageError(errors.New("say --provider; see --help for the names"))
 	case providerScripted:
 		return readScript(c.String("script"))
-	case providerAnthropic:
-		return anthropic.New(anthropic.Config{BaseURL: base, Header: header, Key: s.Getenv("ANTHROPIC_API_KEY")}), nil
-	case providerOpenAI:
-		return openai.New(openai.Config{BaseURL: base, Header: header, Key: s.Getenv("OPENAI_API_KEY")}), nil
-	case providerGemini:
-		return gemini.New(gemini.Config{BaseURL: base, Header: header, Key: s.Getenv("GEMINI_API_KEY")}), nil
-	default:
-		quirks, ok := chat.QuirksOf(strings.TrimPrefix(name, providerChat+":"))
-		if !ok {
-			return nil, usageError(fmt.Errorf("--provider %s: no such provider; see --help for the names", name))
-		}
-		cfg := chat.Config{Quirks: quirks, BaseURL: base, Header: header}
-		if quirks.KeyEnv != "" {
-			cfg.Key = s.Getenv(quirks.KeyEnv)
-		}
-		return chat.New(cfg), nil
 	}
+	settings, err := readSettings(c.String("providers"), name)
+	if err != nil {
+		return nil, err
+	}
+	if base := c.String("base-url"); base != "" {
+		settings.BaseURL = base
+	}
+	for k, v := range header {
+		if settings.Headers == nil {
+			settings.Headers = make(map[string]string)
+		}
+		settings.Headers[k] = v
+	}
+	p, err := connect.Open(name, settings, s.Getenv)
+	if errors.Is(err, connect.ErrUnknown) {
+		return nil, usageError(fmt.Errorf("--%w", err))
+	}
+	return p, err
+}
+
+// readSettings reads a provider's settings from a configuration file, if one is named.
+func readSettings(file, name string) (connect.Settings, error) {
+	if file == "" {
+		return connect.Settings{}, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return connect.Settings{}, err
+	}
+	config, err := connect.ParseConfig(b)
+	if err != nil {
+		return connect.Settings{}, usageError(fmt.Errorf("%s: %w", file, err))
+	}
+	return config.Providers[name], nil
 }
 
 func readScript(name string) (provider.Provider, error) {
@@ -81,14 +89,25 @@ func readScript(name string) (provider.Provider, error) {
 	return scripted.Parse(b)
 }
 
-func parseHeaders(list []string) (http.Header, error) {
-	header := make(http.Header)
+func parseHeaders(list []string) (map[string]string, error) {
+	header := make(map[string]string)
 	for _, h := range list {
 		name, value, ok := strings.Cut(h, ":")
 		if !ok || strings.TrimSpace(name) == "" {
 			return nil, fmt.Errorf("--header %q: want 'Name: value'", h)
 		}
-		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+		header[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
 	return header, nil
+}
+
+// projectorFor returns a provider that projects as the one of that name did. It has
+// no key and is not asked to send.
+func projectorFor(name, api string) (provider.Provider, bool) {
+	if api == scripted.API {
+		return scripted.New(), true
+	}
+	// An address of its own: no key is wanted for projecting.
+	p, err := connect.Open(name, connect.Settings{BaseURL: "http://127.0.0.1"}, func(string) string { return "" })
+	return p, err == nil && p.Describe().API == api
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 
 	"github.com/urfave/cli/v2"
@@ -35,17 +34,7 @@ func (s *session) runShow(c *cli.Context) (err error) {
 	if c.Int("width") < 1 {
 		return usageError(errors.New("--width: want at least 1"))
 	}
-	out := bufio.NewWriter(s.Out)
-	if c.Bool("json") {
-		err = convert.WalkEvents(c.Context, ref.Store, ref.Log, c.Int64("from"), ref.Size, func(e convert.LogEvent) error {
-			return printJSON(out, showEventJSON(e))
-		})
-	} else {
-		err = timeline.Write(c.Context, out, ref.Store, ref.Log, timeline.Options{
-			From: c.Int64("from"), To: ref.Size, Width: c.Int("width"), Records: c.Bool("records"),
-		})
-	}
-	return errors.Join(err, out.Flush())
+	return s.showEntries(c, ref, c.Int64("from"), ref.Size)
 }
 
 // showEvent is the JSON document for an event: the timeline's line.

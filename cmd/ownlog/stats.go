@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/convert/stats"
-	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -96,13 +95,9 @@ func (s *session) runStats(c *cli.Context) (err error) {
 }
 
 // readPrices reads a price list, or takes the built-in one.
-func readPrices(name string) (tables.Prices, error) {
+func readPrices(name string) (*schema.PriceTable, error) {
 	if name == "" {
-		table, err := schema.DefaultPrices()
-		if err != nil {
-			return nil, err
-		}
-		return tables.ListPrices(table), nil
+		return schema.DefaultPrices()
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -112,7 +107,7 @@ func readPrices(name string) (tables.Prices, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return tables.ListPrices(table), nil
+	return table, nil
 }
 
 func (s *session) showStats(c *cli.Context, list []stats.Table) error {

@@ -38,7 +38,11 @@ func TestSamples(t *testing.T) {
 	if _, err := store.Seal(t.Context(), samplelog.Tree); err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store)
+	prices, err := samplelog.Prices("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, false)
 	for from, to := range map[string]string{
 		"../../convert/parquet/views.sql": "views.sql",
 		"testdata/answers.json":           "expected/answers.json",
@@ -55,20 +59,25 @@ func TestSamples(t *testing.T) {
 	check(t, dir)
 }
 
-// TestCorpus lets the readers compare every value of real sessions.
+// TestCorpus lets the readers compare every value of real sessions, in files that
+// were joined.
 func TestCorpus(t *testing.T) {
 	corpus := os.Getenv("OWNLOG_CORPUS")
 	if st, err := os.Stat(corpus); err != nil || !st.IsDir() {
 		t.Fatalf("OWNLOG_CORPUS=%q: want a folder; see the package's documentation", corpus)
 	}
 	dir := t.TempDir()
-	store := openStore(t, dir)
+	store := new(format.MemStore)
 	_, err := convert.Import(t.Context(), store, convert.OpenImports(""), convert.NewRegistry(claudecode.Vendor{}, codex.Vendor{}, opencode.Vendor{}),
 		convert.ImportOptions{Roots: []string{corpus}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store)
+	prices, err := schema.DefaultPrices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, true)
 	check(t, dir)
 }
 
@@ -87,9 +96,8 @@ func openStore(t *testing.T, dir string) *format.DirStore {
 }
 
 // makeCase exports all logs of the store and writes what readers must find.
-func makeCase(t *testing.T, dir string, store format.Store) {
+func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options, compact bool) {
 	t.Helper()
-	opts := tables.Options{Payload: true}
 	var logs []format.LogID
 	for log, err := range store.List(t.Context()) {
 		if err != nil {
@@ -97,7 +105,7 @@ func makeCase(t *testing.T, dir string, store format.Store) {
 		}
 		logs = append(logs, log)
 	}
-	r, err := parquet.Export(t.Context(), store, slices.Values(logs), parquet.Options{Out: filepath.Join(dir, "out"), Rows: opts})
+	r, err := parquet.Export(t.Context(), store, slices.Values(logs), parquet.Options{Out: filepath.Join(dir, "out"), Rows: opts, Compact: compact})
 	if err != nil {
 		t.Fatal(err)
 	}

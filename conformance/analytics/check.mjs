@@ -28,6 +28,7 @@ function report(ok, what, detail) {
 
 const quote = (s) => `'${s.replaceAll("'", "''")}'`;
 const duck = await (await DuckDBInstance.create()).connect();
+await duck.run("SET TimeZone = 'UTC'");
 const rowsOf = async (sql) => (await duck.runAndReadAll(sql)).getRowsJson();
 
 // Files that the manifest counts, and the empty one that each table has.

@@ -44,9 +44,20 @@ type request struct {
 // cliPatience is how long one run of the tool may take.
 const cliPatience = 90 * time.Second
 
-func newCLI(t *testing.T) *cli {
+// installedCLIs are the folders with the tool, the pinned version first, then
+// older ones.
+func installedCLIs(t *testing.T) []string {
 	t.Helper()
-	c := &cli{command: filepath.Join(folder(t, "OWNLOG_CODEX_CLI"), "node_modules", ".bin", "codex")}
+	dirs := filepath.SplitList(os.Getenv("OWNLOG_CODEX_CLI"))
+	if len(dirs) == 0 {
+		t.Fatal("OWNLOG_CODEX_CLI: want folders; see the package's documentation")
+	}
+	return dirs
+}
+
+func newCLI(t *testing.T, dir string, old bool) *cli {
+	t.Helper()
+	c := &cli{command: filepath.Join(dir, "node_modules", ".bin", "codex")}
 	if _, err := os.Stat(c.command); err != nil {
 		t.Fatalf("the tool is not installed: %v", err)
 	}
@@ -60,7 +71,7 @@ func newCLI(t *testing.T) *cli {
 	}
 	c.provider = httptest.NewServer(http.HandlerFunc(c.answer))
 	t.Cleanup(c.provider.Close)
-	c.configure(t)
+	c.configure(t, old)
 	dead := "http://" + closedPort(t)
 	c.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + user, "CODEX_HOME=" + c.home, "TZ=UTC", "TERM=dumb", "NO_COLOR=1", "RUST_LOG=error",
@@ -81,11 +92,15 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func (c *cli) configure(t *testing.T) {
+// configure writes the tool's settings; old versions know fewer.
+func (c *cli) configure(t *testing.T, old bool) {
 	t.Helper()
 	catalog, err := filepath.Abs(filepath.Join("testdata", "catalog.json"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if old {
+		catalog = ""
 	}
 	config := fmt.Sprintf(`model = "scripted-model"
 model_provider = "mock"
@@ -125,12 +140,36 @@ request_max_retries = 1
 stream_max_retries = 1
 supports_websockets = false
 `, c.provider.URL, catalog, c.cwd)
+	if old {
+		config = oldConfig(config)
+	}
 	if err := os.WriteFile(filepath.Join(c.home, "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(c.home, "auth.json"), []byte(`{"OPENAI_API_KEY":"fake"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// oldConfig leaves out what versions up to 0.130 do not know.
+func oldConfig(config string) string {
+	var kept []string
+	known := true
+	for line := range strings.Lines(config) {
+		name, _, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(line, "[") {
+			known = strings.HasPrefix(line, "[analytics]") || strings.HasPrefix(line, "[model_providers.") || strings.HasPrefix(line, "[projects.")
+		}
+		switch name {
+		case "openai_base_url", "model_catalog_json", "web_search", "include_permissions_instructions", "include_apps_instructions",
+			"cli_auth_credentials_store", "supports_websockets":
+			continue
+		}
+		if known {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
 }
 
 // answer is the provider: it keeps every request and says one sentence.
@@ -205,8 +244,9 @@ func (c *cli) run(t *testing.T, args ...string) {
 
 func lastBytes(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// resume goes on with a session and returns the input of the request that the
-// tool made for it.
+// resume goes on with a session and returns the input of the first request that
+// the tool made for it: that of the prompt, or of a compaction before it where the
+// tool thinks that the window is full.
 func (c *cli) resume(t *testing.T, thread, prompt string) []map[string]any {
 	t.Helper()
 	c.mu.Lock()
@@ -216,11 +256,11 @@ func (c *cli) resume(t *testing.T, thread, prompt string) []map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.requests {
+		if r.thread != "" && r.thread != thread {
+			t.Errorf("the tool went on with session %s, not %s", r.thread, thread)
+		}
 		if n := len(r.Input); n > 0 && textOf(r.Input[n-1]) == prompt {
-			if r.thread != "" && r.thread != thread {
-				t.Errorf("the tool went on with session %s, not %s", r.thread, thread)
-			}
-			return r.Input
+			return c.requests[0].Input
 		}
 	}
 	t.Errorf("session %s: the tool made %d requests, none with the prompt", thread, len(c.requests))

@@ -5,6 +5,7 @@
 //	OWNLOG_CORPUS=DIR OWNLOG_VENDORS=DIR OWNLOG_CODEX_CLI=DIR go test -tags conformance ./conformance/codex
 //
 // OWNLOG_CORPUS is a folder with real session files, OWNLOG_VENDORS one with
-// recordings below codex/captures, OWNLOG_CODEX_CLI one in which npm installed
-// the tool (node_modules/.bin/codex). A test whose folder is missing fails.
+// recordings below codex/captures, OWNLOG_CODEX_CLI one or
+// more (separated like PATH) in which npm installed the tool
+// (node_modules/.bin/codex): @openai/codex 0.169.0, then older ones. A test whose folder is missing fails.
 package codex

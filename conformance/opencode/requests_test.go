@@ -196,7 +196,7 @@ func TestResumedVariantsFollowFromTheLog(t *testing.T) {
 		total++
 		t.Run(name, func(t *testing.T) {
 			in := importPath(t, nil, filepath.Dir(file))
-			got := in.resumed(t, report.Session, report.RawRequest)
+			got := in.resumed(t, report.Session, report.RawRequest.URL, report.RawRequest.Params.Model)
 			want := withoutCacheMarks(any(report.Messages))
 			if diff := cmp.Diff(want, any(got)); diff != "" {
 				t.Errorf("sent (-), of the log (+):\n%s", diff)
@@ -216,8 +216,9 @@ var resumedOtherwise = map[string]bool{
 	"bad-part": true, "missing-field": true,
 }
 
-// resumed is the request for a session and the prompt that the reports use.
-func (in *imported) resumed(t testing.TB, session string, raw *sent) []any {
+// resumed is the request, by its path and model, for a session and the prompt
+// that the reports use.
+func (in *imported) resumed(t testing.TB, session, url, model string) []any {
 	t.Helper()
 	var log format.LogID
 	for _, r := range in.results {
@@ -243,10 +244,10 @@ func (in *imported) resumed(t testing.TB, session string, raw *sent) []any {
 	})
 	api := "chat"
 	switch {
-	case strings.HasSuffix(raw.URL, "/messages"):
+	case strings.HasSuffix(url, "/messages"):
 		api = "messages"
-	case strings.HasSuffix(raw.URL, "/responses"):
+	case strings.HasSuffix(url, "/responses"):
 		api = "responses"
 	}
-	return in.request(t, events, provider, raw.Params.Model, api)
+	return in.request(t, events, provider, model, api)
 }

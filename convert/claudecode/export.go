@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -33,6 +32,12 @@ const (
 // configuration folder; entries that were added to a fork of it follow as records
 // of their own. Any other log is written anew from its view.
 func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
+	if only := req.Options[OptionOnly]; only != "" && only != "transcript" {
+		return fmt.Errorf("option %s: %q is not known, want transcript", OptionOnly, only)
+	}
+	if req.Report == nil {
+		req.Report = new(schema.Fidelity)
+	}
 	s, err := surveyLog(ctx, req)
 	if err != nil {
 		return err
@@ -44,86 +49,6 @@ func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
 		return v.exportMirror(ctx, req, s)
 	}
 	return exportView(ctx, req, s)
-}
-
-// survey is what a log says about itself, and what it is.
-type survey struct {
-	mirrored bool // the first entry was made from a Claude Code transcript
-	rows     bool // the log holds side files
-	session  string
-	agent    string
-	cwd      string
-	title    string
-	// titleAfter is the title that entries of a fork gave it.
-	titleAfter string
-	vendor     string // whose records the log began with; empty: written natively
-	version    string
-	branch     string
-	children   []string // agents that the session started
-	size       int64
-	native     int64 // position of the first entry that was not imported, size if none
-}
-
-// surveyLog reads a log for what an export needs to know beforehand.
-func surveyLog(ctx context.Context, req convert.ExportRequest) (*survey, error) {
-	info, err := req.Store.Info(ctx, req.Log)
-	if err != nil {
-		return nil, err
-	}
-	s := &survey{size: info.Size}
-	if req.Size >= 0 && req.Size < s.size {
-		s.size = req.Size
-	}
-	s.native = s.size
-	children := make(map[string]bool)
-	err = convert.WalkEvents(ctx, req.Store, req.Log, 0, s.size, func(e convert.LogEvent) error {
-		if e.Event == nil {
-			return nil
-		}
-		src := e.Event.Source
-		if e.Seq == 0 && src != nil {
-			s.vendor = src.Vendor
-			s.mirrored, s.rows = src.Vendor == Name && src.Row == nil, src.Vendor == Name && src.Row != nil
-		}
-		if src == nil && e.Seq < s.native {
-			s.native = e.Seq
-		}
-		switch d := e.Event.Data.(type) {
-		case *schema.SessionOpened:
-			s.opened(d)
-		case *schema.SessionUpdated:
-			if d.Title != "" {
-				s.title = d.Title
-				if src == nil {
-					s.titleAfter = d.Title
-				}
-			}
-		case *schema.SessionLinked:
-			if isPlainName(d.Child) {
-				children[d.Child] = true
-			}
-		}
-		return nil
-	})
-	s.children = slices.Sorted(maps.Keys(children))
-	return s, err
-}
-
-// opened takes what session.opened says; the first word about the session and
-// its place counts, as the tool's project folder follows from it.
-func (s *survey) opened(d *schema.SessionOpened) {
-	if s.session == "" {
-		s.session, s.agent, s.version = d.VendorSession, d.Agent, d.VendorVersion
-	}
-	if s.cwd == "" {
-		s.cwd = d.CWD
-	}
-	if d.Title != "" {
-		s.title = d.Title
-	}
-	if d.Git != nil && s.branch == "" {
-		s.branch = d.Git.Branch
-	}
 }
 
 // project returns the name of the project's folder.
@@ -161,17 +86,38 @@ func (v Vendor) exportMirror(ctx context.Context, req convert.ExportRequest, s *
 	if !whole || req.Options[OptionOnly] == "transcript" || s.session == "" {
 		return nil
 	}
+	assets := req
+	assets.Log, assets.SHA256 = convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: s.session}.LogID(), ""
+	_, err := req.Store.Info(ctx, assets.Log)
+	hasAssets := !errors.Is(err, format.ErrNotFound)
+	if hasAssets {
+		if err := s.addAgents(ctx, assets); err != nil {
+			return err
+		}
+		if err := exportSideFiles(ctx, assets, project, id); err != nil {
+			return err
+		}
+	}
 	for _, agent := range s.children {
 		if err := exportAgent(ctx, req, project, id, s.session, agent); err != nil {
 			return err
 		}
 	}
-	assets := convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: s.session}.LogID()
-	req.Log, req.SHA256 = assets, ""
-	if _, err := req.Store.Info(ctx, assets); errors.Is(err, format.ErrNotFound) {
+	return nil
+}
+
+// addAgents adds the agents that have a side file: not all are linked by a
+// result.
+func (s *survey) addAgents(ctx context.Context, assets convert.ExportRequest) error {
+	err := convert.LatestRows(ctx, assets.Store, assets.Log, -1, func(row schema.Row, _ []byte) error {
+		name, ok := strings.CutPrefix(row.ID, "subagents/agent-")
+		if name, isMeta := strings.CutSuffix(name, ".meta.json"); ok && isMeta && isPlainName(name) && !slices.Contains(s.children, name) {
+			s.children = append(s.children, name)
+		}
 		return nil
-	}
-	return exportSideFiles(ctx, req, project, id)
+	})
+	slices.Sort(s.children)
+	return err
 }
 
 // agentPath is where a subagent's transcript lies.

@@ -36,6 +36,7 @@ func exportView(ctx context.Context, req convert.ExportRequest, s *survey) error
 			return err
 		}
 		v.reportState(req.Report)
+		s.report(req.Report, w.seen)
 		return w.finish(cmp.Or(s.title, w.firstPrompt))
 	})
 }
@@ -53,7 +54,7 @@ func continueTranscript(ctx context.Context, req convert.ExportRequest, s *surve
 		return err
 	}
 	w := newRecordWriter(ctx, req, s, s.session)
-	w.out, w.parent = out, leaf
+	w.out, w.parent, w.begun = out, leaf, leaf != ""
 	from := s.native
 	if v.summarised(from) {
 		// The tool starts from the boundary, so all that the view keeps follows it.
@@ -96,10 +97,10 @@ func (v *foldedView) summarised(from int64) bool {
 // reportState counts what is no content and has no place in the target.
 func (v *foldedView) reportState(report *schema.Fidelity) {
 	if _, ok := v.state.Definition(); ok {
-		report.Add(schema.Dropped, "state-definition", 1, "")
+		report.Add(schema.Dropped, codeDefinition, 1, "")
 	}
 	if n := int64(len(v.state.OpenPermissions())); n > 0 {
-		report.Add(schema.Dropped, "state-open-permission", n, "")
+		report.Add(schema.Dropped, codeOpenAsk, n, "")
 	}
 }
 
@@ -116,6 +117,8 @@ type recordWriter struct {
 	parent  string // uuid of the record before, empty: none
 	clock   clock
 	written int64
+	begun   bool  // a message of the conversation was written
+	seen    int64 // user messages and responses of the view
 
 	firstPrompt string // for a title
 	lastPrompt  string
@@ -152,6 +155,9 @@ func (w *recordWriter) writeView(v *foldedView, from int64) error {
 		if m.Role == schema.RoleTool {
 			w.hold(m)
 			continue
+		}
+		if !m.Injected {
+			w.seen++
 		}
 		if err := w.answer(m.Seq >= from); err != nil {
 			return err

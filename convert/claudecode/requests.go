@@ -32,7 +32,7 @@ type RequestProblem struct {
 
 // maxRequestText bounds what a check keeps in memory, in bytes of messages. The
 // requests of a log with more text than that are not verified.
-const maxRequestText = 96 << 20
+const maxRequestText = 48 << 20
 
 // CheckRequests rebuilds the provider requests that the first size entries
 // (negative: all) of a log record, from the vendor records in the entries alone.
@@ -72,11 +72,11 @@ type requestLog struct {
 
 // loggedRequest is an api-request record.
 type loggedRequest struct {
-	line                            int64
-	id, base, shape, digest, reason string
-	keep                            int64
-	tail                            []string
-	params, cacheControl            []byte
+	line                    int64
+	id, base, shape, digest string
+	keep                    int64
+	tail                    []string
+	params, cacheControl    []byte
 }
 
 func newRequestLog() *requestLog {

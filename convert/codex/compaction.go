@@ -26,7 +26,7 @@ func (r *record) compacted() {
 	} else {
 		view, n, f := r.view(replacement)
 		if f == "" && metadata != nil && m.count(metadata) != n {
-			f = "replacement_history_metadata of another length"
+			f = findingMismatched
 		}
 		if f != "" {
 			r.keep("compacted", f)

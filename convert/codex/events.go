@@ -190,7 +190,7 @@ func (r *record) worked(item *object, turn int64, at string) (finding string) {
 		res.CallKey, res.VendorID = c.key, id
 	} else {
 		if c = n.working(turn); c == nil {
-			return "work without a call"
+			return findingNoCall
 		}
 		res.CallKey, res.Nested, res.Inferred = c.key.Nested(c.nested), true, true
 		c.nested++

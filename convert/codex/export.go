@@ -27,10 +27,16 @@ const (
 	// OptionCWD is the working directory of the exported session. Empty: the
 	// session's own.
 	OptionCWD = "cwd"
+	// OptionRemap, if `true`, also replaces the session's own working directory by
+	// OptionCWD at the beginning of strings in tool arguments. It has no effect on
+	// records that are given back as they were.
+	OptionRemap = "remap"
 	// OptionSystem, if `keep`, gives the session's system prompt to the CLI, which
 	// uses it instead of its own. A prompt of another vendor's tool is left out
 	// otherwise: it speaks of tools that are not there.
 	OptionSystem = "system"
+	// OptionInstall, if `true`, says that the files go into a home of the tool.
+	OptionInstall = "install"
 	// OptionRewrite, if `true`, writes a Codex session anew from its view instead
 	// of giving back its records.
 	OptionRewrite = "rewrite"
@@ -50,10 +56,17 @@ func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
 	switch {
 	case s.rows:
 		return exportSide(ctx, req, s)
-	case s.mirrored && req.Options[OptionRewrite] != "true":
+	case s.mirrored && !s.rewritten(req):
 		return exportMirror(ctx, req, s)
 	}
 	return exportView(ctx, req, s)
+}
+
+// rewritten tells whether a Codex session is to be written anew: because that is
+// asked for, or because a continued fork is to be installed, where the session it
+// was forked from has its id already.
+func (s *survey) rewritten(req convert.ExportRequest) bool {
+	return req.Options[OptionRewrite] == "true" || req.Options[OptionInstall] == "true" && s.native < s.size
 }
 
 // survey is what a log says about itself, and what it is.
@@ -65,7 +78,6 @@ type survey struct {
 	cwd      string
 	title    string
 	provider string
-	model    string // the last one
 	from     string // vendor of the first entry
 	base     *format.Fork
 	start    int64 // first entry of the session's own file
@@ -134,9 +146,6 @@ func (s *survey) take(e convert.LogEvent) {
 		if d.Title != "" {
 			s.title = d.Title
 		}
-		if d.Model != nil && d.Model.ID != "" {
-			s.model = d.Model.ID
-		}
 	}
 }
 
@@ -145,6 +154,9 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 		return // said again by whoever went on with the session
 	}
 	s.session, s.created = d.VendorSession, e.Event.Time
+	if t := sessionTime(e.Raw); t != "" {
+		s.created = t
+	}
 	if d.CWD != "" {
 		s.cwd = d.CWD
 	}
@@ -154,12 +166,21 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 	if d.Provider != "" {
 		s.provider = d.Provider
 	}
-	if d.Model != nil {
-		s.model = d.Model.ID
-		if s.provider == "" {
-			s.provider = d.Model.Provider
-		}
+	if d.Model != nil && s.provider == "" {
+		s.provider = d.Model.Provider
 	}
+}
+
+// sessionTime returns when the tool says that a session began, which is a little
+// before it wrote the first line; the name of the file has it.
+func sessionTime(record []byte) string {
+	var d decoder
+	var o object
+	o.parse(&d, record)
+	if payload := o.get("payload"); payload != nil {
+		o.parse(&d, payload)
+	}
+	return eventTime(o.str("timestamp"))
 }
 
 // exportMirror gives the records of a rollout back, and those of the rollouts
@@ -185,7 +206,7 @@ func exportMirror(ctx context.Context, req convert.ExportRequest, s *survey) err
 			return fmt.Errorf("the session that the history begins in: %w", err)
 		}
 	}
-	out, err := req.Out.Create(rolloutPath(s.created, s.name(req.Log)))
+	out, err := req.Out.Create(rolloutPath(req, s.created, s.name(req.Log)))
 	if err != nil {
 		return err
 	}
@@ -226,13 +247,18 @@ func (s *survey) name(log format.LogID) string {
 const maxNamePart = 64
 
 // rolloutPath names a rollout as the CLI does, except that the time is UTC: the
-// CLI takes the local one, which is nobody else's.
-func rolloutPath(created, name string) string {
+// CLI takes the local one, which is nobody else's. A file that is installed gets
+// the local one, so that it meets the original if that is there.
+func rolloutPath(req convert.ExportRequest, created, name string) string {
 	t, err := schema.ParseTime(created)
 	if err != nil {
 		t = time.Unix(0, 0)
 	}
-	return t.UTC().Format("sessions/2006/01/02/rollout-2006-01-02T15-04-05-") + name + ".jsonl"
+	zone := time.UTC
+	if req.Options[OptionInstall] == "true" {
+		zone = time.Local
+	}
+	return t.In(zone).Format("sessions/2006/01/02/rollout-2006-01-02T15-04-05-") + name + ".jsonl"
 }
 
 // exportSide writes the newest state of a session's side files: the lines of

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -118,11 +120,65 @@ func words(t testing.TB, store format.Store, m schema.Message) (list []string) {
 	return list
 }
 
+// TestMirrorsAreGivenBack compares bytes and path: the recordings were made where
+// the local time is UTC.
 func TestMirrorsAreGivenBack(t *testing.T) {
 	rollouts(t, func(name string, content []byte) {
+		l := importContent(t, content)
+		out := &convert.FolderOutput{Dir: t.TempDir()}
+		err := Vendor{}.Export(context.Background(), convert.ExportRequest{
+			Store: l.store, Imports: l.imports, Log: l.log, Size: -1, Out: out, Options: map[string]string{OptionOnly: "transcript"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(out.Written[0])
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s: not the bytes that were there, %v", name, err)
+		}
+		if path := filepath.ToSlash(out.Written[0]); !strings.HasSuffix(path, name[strings.Index(name, "/sessions/"):]) {
+			t.Errorf("%s: given back as %s", name, path)
+		}
+	})
+}
+
+// damaged are rollouts as crashes, concatenations and other tools leave them.
+var damaged = map[string]string{
+	"torn last line":          `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"response_item","payload":{"type":"mess`,
+	"torn, then continued":    `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"respo` + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+	"glued lines":             `{"type":"session_meta","payload":{"id":"d"}}{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+	"bytes of value zero":     `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + strings.Repeat("\x00", 4096) + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}`,
+	"doubled ordinals":        `{"ordinal":0,"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"ordinal":0,"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+	"windows line ends":       "\ufeff" + `{"type":"session_meta","payload":{"id":"d"}}` + "\r\n\r\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\r\n",
+	"broken UTF-8":            `{"type":"session_meta","payload":{"id":"d","cwd":"` + "\xff\xfe" + `"}}` + "\n",
+	"lone surrogate":          `{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"\ud83d"}]}}` + "\n",
+	"members twice":           `{"type":"session_meta","type":"session_meta","payload":{"id":"d","id":"e"}}` + "\n",
+	"an image that is none":   `{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,` + strings.Repeat("A", 5000) + `"}]}}` + "\n",
+	"session_meta in between": `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"session_meta","payload":{"id":"other"}}` + "\n",
+	"nothing but garbage":     "not a session\n",
+}
+
+func TestDamagedRolloutsAreGivenBack(t *testing.T) {
+	for name, content := range damaged {
+		l := importContent(t, []byte(content))
+		if got, _ := l.export(t, map[string]string{OptionOnly: "transcript"}); string(got) != content {
+			t.Errorf("%s: comes back as %q, not %q", name, got, content)
+		}
+	}
+}
+
+// FuzzRoundTrip imports anything that holds a record and gives it back.
+func FuzzRoundTrip(f *testing.F) {
+	for _, content := range damaged {
+		f.Add([]byte(content))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if len(bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\ufeff")))) == 0 {
+			return // no record: the importer refuses it
+		}
 		got, _ := importContent(t, content).export(t, map[string]string{OptionOnly: "transcript"})
 		if !bytes.Equal(got, content) {
-			t.Errorf("%s: not the bytes that were there", name)
+			t.Errorf("comes back as %q, not %q", got, content)
 		}
 	})
 }
@@ -242,6 +298,15 @@ func TestForeignSessions(t *testing.T) {
 			long := strings.Repeat("0123456789", 5_000)
 			checkGolden(t, "odds."+name+".jsonl", bytes.ReplaceAll(got, []byte(long), []byte("[5000 times 0123456789]")))
 		})
+	}
+}
+
+func TestRemapPaths(t *testing.T) {
+	const args = `{"path": "/home/user/proj/a.txt", "cwd":"/home/user/proj","other":["/home/user/project", 1, "x /home/user/proj/b"], "n":null}`
+	got, n := remapPaths([]byte(args), "/home/user/proj", "/srv/p")
+	want := `{"path": "/srv/p/a.txt", "cwd":"/srv/p","other":["/home/user/project", 1, "x /home/user/proj/b"], "n":null}`
+	if string(got) != want || n != 2 {
+		t.Errorf("%d replaced: %s, want 2: %s", n, got, want)
 	}
 }
 

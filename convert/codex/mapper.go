@@ -26,7 +26,7 @@ type Mapper struct {
 	numbers numbering
 
 	// Of the session.
-	begun     bool // the file's first session_meta has been seen, or a record that is none
+	opened    bool // the file's own session_meta, its first, has been seen
 	paginated bool
 	provider  string
 	model     string
@@ -59,7 +59,7 @@ func NewMapper(findings convert.Findings, base Base) *Mapper {
 // NextFile tells the mapper that the records to come are another file's, which
 // goes on where the ones before ended.
 func (m *Mapper) NextFile() {
-	m.begun = false
+	m.opened = false
 	m.paginated, m.hasUsageRecords, m.totalUsage = false, false, ""
 	m.numbers.close()
 }
@@ -67,24 +67,22 @@ func (m *Mapper) NextFile() {
 // Map implements [convert.Mapper].
 func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
 	r := record{m: m, run: run, line: rec.Line}
-	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opened); err != nil {
+	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opens); err != nil {
 		r.keep("", "not readable as JSON")
 		return
 	}
-	first := !m.begun
-	m.begun = true
 	if m.isBare() {
-		r.bare(first)
+		r.bare()
 	} else {
-		r.enveloped(first)
+		r.enveloped()
 	}
 	if len(run.Events) == 0 {
-		r.keep("", "not understood")
+		r.keep("", findingUnknown)
 	}
 }
 
-// opened are the members of a line that are read in the same walk.
-func (m *Mapper) opened(name []byte) *object {
+// opens gives the members of a line that are taken apart in the same walk.
+func (m *Mapper) opens(name []byte) *object {
 	switch string(name) {
 	case "payload":
 		return &m.payload
@@ -106,10 +104,10 @@ type record struct {
 }
 
 // enveloped maps {timestamp, type, payload, ...}.
-func (r *record) enveloped(first bool) {
+func (r *record) enveloped() {
 	m := r.m
 	kind := m.line.str("type")
-	r.time = eventTime(m.line.str("timestamp"))
+	r.setTime(m.line.str("timestamp"))
 	if m.line.get("payload").kind() != '{' {
 		r.keep(kind, "unexpected type of member payload")
 		return
@@ -119,7 +117,7 @@ func (r *record) enveloped(first bool) {
 	}
 	switch kind {
 	case "session_meta":
-		if !first {
+		if m.opened {
 			r.keep(kind, "")
 			return
 		}
@@ -146,14 +144,14 @@ func (r *record) enveloped(first bool) {
 
 // bare maps a line of the first generation (0.25.0): the session's first line,
 // {"record_type":"state"}, or an item.
-func (r *record) bare(first bool) {
+func (r *record) bare() {
 	m := r.m
 	m.metadata.reset()
 	switch {
 	case m.line.get("record_type") != nil:
 		r.keep(m.line.str("record_type"), "")
-	case m.line.get("type") == nil && first && m.line.get("id") != nil:
-		r.time = eventTime(m.line.str("timestamp"))
+	case m.line.get("type") == nil && !m.opened && m.line.get("id") != nil:
+		r.setTime(m.line.str("timestamp"))
 		r.sessionMeta(&m.line)
 	case m.line.get("type") == nil:
 		r.keep("", "missing member type")
@@ -182,15 +180,37 @@ func (r *record) keep(kind, finding string) {
 	r.run.Blobs = r.run.Blobs[:0]
 	r.add(schema.ActorExecutor, 0, 0, &schema.VendorRecord{Kind: kind, Finding: finding})
 	if finding != "" {
-		r.found("unexpected-record")
+		r.found(findingCode(finding))
 	}
 }
 
-// unknown keeps a record of a type this version does not know.
-func (r *record) unknown(kind string) {
-	r.keep(kind, "")
-	r.found("unknown-record-type")
+// What is wrong with a record, beside the members that are missing or of another
+// type.
+const (
+	findingUnknown    = "unknown type"
+	findingOrphan     = "orphan result"
+	findingNoCall     = "work without a call"
+	findingMismatched = "replacement_history_metadata of another length"
+)
+
+// findingCode names a finding in counts; the codes are documented in
+// docs/codex.md.
+func findingCode(finding string) string {
+	switch finding {
+	case findingUnknown:
+		return "unknown-record-type"
+	case findingOrphan:
+		return "orphan-result"
+	case findingNoCall:
+		return "work-without-call"
+	case findingMismatched:
+		return "ignored-compaction"
+	}
+	return "unexpected-member-type"
 }
+
+// unknown keeps a record of a type this version does not know.
+func (r *record) unknown(kind string) { r.keep(kind, findingUnknown) }
 
 func (r *record) found(code string) {
 	r.m.findings.Add(code, fmt.Sprintf("line %d", r.line))
@@ -232,6 +252,13 @@ func vendorJSON(v []byte) jsontext.Value {
 		return nil
 	}
 	return out
+}
+
+// setTime takes the record's time, if it is one.
+func (r *record) setTime(s string) {
+	if r.time = eventTime(s); r.time == "" && s != "" {
+		r.found("bad-time")
+	}
 }
 
 // eventTime brings a record's time into the form of an event's: UTC, as precise

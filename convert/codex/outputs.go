@@ -26,7 +26,7 @@ func (r *record) output(p *object, kind string) (finding string) {
 	r.m.numbers.close()
 	c := r.m.numbers.answering(callID, kind)
 	if c == nil {
-		return "orphan result"
+		return findingOrphan
 	}
 	c.answered = true
 	res.CallKey = c.key

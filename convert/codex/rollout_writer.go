@@ -40,6 +40,7 @@ const (
 	codeSystemRole        = "system-role-text"
 	codeRewritten         = "records-written-anew"
 	codePreview           = "preview"
+	codePathRemapped      = "path-remapped"
 )
 
 // noTime is the time of a rollout whose log has none.
@@ -61,6 +62,8 @@ type rolloutWriter struct {
 
 	thread    string
 	provider  string
+	cwd       string
+	remap     bool
 	paginated bool
 	ordinal   int64
 	clock     string // time of the record before
@@ -80,6 +83,8 @@ func newRolloutWriter(ctx context.Context, req convert.ExportRequest, s *survey)
 		w.provider = s.provider
 	}
 	w.provider = cmp.Or(req.Options[OptionProvider], w.provider, "openai")
+	w.cwd = cmp.Or(req.Options[OptionCWD], s.cwd, "/")
+	w.remap = req.Options[OptionRemap] == "true" && s.cwd != "" && s.cwd != w.cwd
 	return w
 }
 
@@ -129,7 +134,7 @@ type outEvent struct {
 func (w *rolloutWriter) header() error {
 	meta := outSession{
 		ID: w.thread, SessionID: w.thread, Timestamp: w.clock,
-		CWD:        cmp.Or(w.req.Options[OptionCWD], w.survey.cwd, "/"),
+		CWD:        w.cwd,
 		Originator: writtenBy, CLIVersion: writtenVersion, Source: "cli", ModelProvider: w.provider,
 	}
 	if w.paginated {

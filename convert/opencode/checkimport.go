@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -110,28 +111,25 @@ func stringAt(v jsontext.Value, pointer string) string { return textOf(valueAt(v
 
 // valueAt finds a member by a pointer of plain names; nil if there is none.
 func valueAt(v jsontext.Value, pointer string) jsontext.Value {
-	for pointer != "" {
-		name := pointer[1:]
-		pointer = ""
-		for i := range len(name) {
-			if name[i] == '/' {
-				name, pointer = name[:i], name[i:]
-				break
-			}
-		}
-		if v.Kind() != '{' {
-			return nil
-		}
-		var found jsontext.Value
-		if members(v, func(key string, value jsontext.Value) error {
-			if key == name {
-				found = value
-			}
-			return nil
-		}) != nil {
-			return nil
-		}
-		v = found
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		v = member(v, name)
 	}
 	return v
+}
+
+// member finds a member of an object; nil if there is none.
+func member(v jsontext.Value, name string) (found jsontext.Value) {
+	if v.Kind() != '{' {
+		return nil
+	}
+	err := members(v, func(key string, value jsontext.Value) error {
+		if key == name {
+			found = value
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return found
 }

@@ -195,13 +195,26 @@ func (s *sessionRows) sessionInfo(ctx context.Context) (info jsontext.Value, id 
 		if err != nil {
 			return nil, "", err
 		}
+		if cwd := s.req.Options[OptionCWD]; cwd != "" {
+			for i := range cells {
+				if cells[i].name == "directory" {
+					cells[i].value = appendText(nil, cwd)
+				}
+			}
+		}
 		return infoOfRow(cells), cellText(cells, "id"), nil
 	}
 	rec := fromFile(tableSession, s.session.row.ID, b)
 	if rec.data.Kind() != '{' {
 		return nil, "", fmt.Errorf("log %s: its session file is no JSON object", s.req.Log)
 	}
-	return completeInfo(rec.data, s.session.row.ID), ownID(rec), nil
+	info = completeInfo(rec.data, s.session.row.ID)
+	if cwd := s.req.Options[OptionCWD]; cwd != "" {
+		info = without(info, "directory")
+		info = append(append(info[:len(info)-1], `,"directory":`...), appendText(nil, cwd)...)
+		info = append(info, '}')
+	}
+	return info, ownID(rec), nil
 }
 
 // completeInfo adds what the tool asks of a session and files of older releases

@@ -19,7 +19,7 @@ import (
 var _ convert.Installer = Vendor{}
 
 // installPatience is how long one run of the tool may take.
-const installPatience = 2 * time.Minute
+const installPatience = 5 * time.Minute
 
 // InstallRoot implements [convert.Installer]: a cache folder, since the tool
 // keeps sessions in a database that only it writes to.
@@ -131,9 +131,9 @@ func compareInstalled(file string, sent, stored []byte) error {
 	}
 	have := make(map[string]jsontext.Value)
 	for _, m := range got.Messages {
-		have[stringAt(m.Info, "/id")] = canonical(m.Info)
+		have[stringAt(m.Info, "/id")] = m.Info
 		for _, p := range m.Parts {
-			have[stringAt(p, "/id")] = canonical(p)
+			have[stringAt(p, "/id")] = p
 		}
 	}
 	failed := &InstallError{File: file}
@@ -142,7 +142,7 @@ func compareInstalled(file string, sent, stored []byte) error {
 		switch there, ok := have[id]; {
 		case !ok:
 			failed.Missing = append(failed.Missing, id)
-		case !bytes.Equal(there, canonical(v)):
+		case !holds(v, there):
 			failed.Changed = append(failed.Changed, id)
 		}
 	}
@@ -156,6 +156,20 @@ func compareInstalled(file string, sent, stored []byte) error {
 		return failed
 	}
 	return nil
+}
+
+// holds reports whether sent says everything that stored says: the tool leaves
+// out members that it does not know, and nothing else.
+func holds(sent, stored jsontext.Value) bool {
+	if sent.Kind() != '{' || stored.Kind() != '{' {
+		return bytes.Equal(canonical(sent), canonical(stored))
+	}
+	same := true
+	err := members(stored, func(name string, value jsontext.Value) error {
+		same = same && holds(member(sent, name), value)
+		return nil
+	})
+	return err == nil && same
 }
 
 // canonical is one spelling of a JSON value; one that has none stays as it is.

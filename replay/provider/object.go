@@ -50,8 +50,16 @@ var wireOptions = json.JoinOptions(
 )
 
 // MarshalBody writes a request body. Values of type jsontext.Value without
-// whitespace outside strings stand in it byte for byte.
-func MarshalBody(v any) ([]byte, error) { return json.Marshal(v, wireOptions) }
+// whitespace outside strings stand in it byte for byte. size is about how long
+// it will be.
+func MarshalBody(v any, size int) ([]byte, error) {
+	var out bytes.Buffer
+	out.Grow(size + size/8 + 1<<10)
+	if err := json.MarshalWrite(&out, v, wireOptions); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
 
 // Truncate returns at most n bytes of s, cut between characters.
 func Truncate(s string, n int) string {

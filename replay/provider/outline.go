@@ -38,6 +38,8 @@ type Outline struct {
 	Losses Losses
 	// Names maps tool names on the wire to those of the log, where they differ.
 	Names map[string]string
+	// Size is about how many bytes a body made of it takes.
+	Size int
 }
 
 // ToolDeclaration is a tool under its name on the wire.
@@ -208,6 +210,7 @@ func (b *outliner) model(m *schema.Message) {
 	results := Unit{Kind: UnitResults, Seq: m.Seq}
 	for i := range m.Blocks {
 		block := &m.Blocks[i]
+		b.out.Size += 256 + len(block.Args)
 		mb := ModelBlock{Block: block, Sealed: b.seal(block.Seal, m)}
 		switch block.Type {
 		case schema.BlockToolCall:
@@ -480,6 +483,7 @@ func (b *outliner) parts(parts []schema.Part, seq int64) []Content {
 					continue
 				}
 				c.Bytes = content
+				b.out.Size += len(content) * 4 / 3
 			} else if p.URI == "" {
 				b.out.Losses.Add(LossMissingContent, seq)
 				continue
@@ -496,6 +500,7 @@ func (b *outliner) parts(parts []schema.Part, seq int64) []Content {
 // words reads a text that may be a blob.
 func (b *outliner) words(t schema.Text, seq int64) string {
 	if t.Blob == nil {
+		b.out.Size += len(t.Inline)
 		return strings.ToValidUTF8(t.Inline, "\uFFFD")
 	}
 	content, err := ReadBlob(b.ctx, b.view.Blobs, t.Blob)

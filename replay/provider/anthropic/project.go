@@ -121,7 +121,7 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 		own = append(own, "thinking")
 		out.Losses.Add(LossThinkingOff, 0)
 	}
-	raw, err := provider.MarshalBody(b)
+	raw, err := provider.MarshalBody(b, out.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -229,7 +229,7 @@ func (b *block) neutral(r *reader) schema.Block {
 		return b.call(r, schema.CallFunction)
 	case "server_tool_use":
 		out := b.call(r, schema.CallServer)
-		item, err := provider.MarshalBody(toolUse{"server_tool_use", b.head.ID, b.head.Name, out.Args})
+		item, err := provider.MarshalBody(toolUse{"server_tool_use", b.head.ID, b.head.Name, out.Args}, len(out.Args))
 		if err == nil && out.Args != nil {
 			out.Seal = r.seal(schema.SealEncrypted, item)
 		}

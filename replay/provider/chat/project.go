@@ -94,7 +94,7 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 	for _, t := range out.Tools {
 		b.Tools = append(b.Tools, toolSpec{"function", functionSpec{t.Name, t.Description, t.Schema}})
 	}
-	raw, err := provider.MarshalBody(b)
+	raw, err := provider.MarshalBody(b, out.Size)
 	if err != nil {
 		return nil, err
 	}

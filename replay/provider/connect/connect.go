@@ -2,6 +2,7 @@
 package connect
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -49,7 +50,11 @@ func Names() []string {
 	return names
 }
 
-// Open makes the provider of that name. getenv, such as os.Getenv, gives the
+// ErrUnknown: there is no provider of that name.
+var ErrUnknown = errors.New("not known")
+
+// Open makes the provider of that name, one of [Names]; gemini is google, and a
+// server of the Chat API may be written chat:NAME. getenv, such as os.Getenv, gives the
 // environment; the key is read there and nowhere else. A missing key is an error
 // if the provider's own address is used.
 func Open(name string, s Settings, getenv func(string) string) (provider.Provider, error) {
@@ -85,16 +90,16 @@ func Open(name string, s Settings, getenv func(string) string) (provider.Provide
 			return nil, err
 		}
 		return openai.New(openai.Config{BaseURL: s.BaseURL, Key: k, Header: header, Idle: idle}), nil
-	case gemini.Name:
+	case gemini.Name, "gemini":
 		k, err := key("GEMINI_API_KEY")
 		if err != nil {
 			return nil, err
 		}
 		return gemini.New(gemini.Config{BaseURL: s.BaseURL, Key: k, Header: header, Idle: idle}), nil
 	}
-	quirks, ok := chat.QuirksOf(name)
+	quirks, ok := chat.QuirksOf(strings.TrimPrefix(name, "chat:"))
 	if !ok {
-		return nil, fmt.Errorf("provider %q is not known: want one of %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("provider %q: %w: want one of %s", name, ErrUnknown, strings.Join(Names(), ", "))
 	}
 	if s.BaseURL == "" && quirks.BaseURL == "" {
 		return nil, fmt.Errorf("provider %s: say its base URL", name)

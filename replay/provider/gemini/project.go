@@ -105,7 +105,7 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 		}
 		b.Tools = []toolSpec{spec}
 	}
-	raw, err := provider.MarshalBody(b)
+	raw, err := provider.MarshalBody(b, out.Size)
 	if err != nil {
 		return nil, err
 	}

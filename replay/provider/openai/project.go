@@ -107,7 +107,7 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 		w.unit(&out.Units[i])
 	}
 	b.Input = w.items
-	raw, err := provider.MarshalBody(b)
+	raw, err := provider.MarshalBody(b, out.Size)
 	if err != nil {
 		return nil, err
 	}

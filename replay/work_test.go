@@ -1,0 +1,145 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/replay/provider/scripted"
+	"github.com/ownlog/ownlog/replay/tool"
+	"github.com/ownlog/ownlog/schema"
+)
+
+// crowd makes sessions that each wait for an answer.
+func crowd(t testing.TB, store format.Store, n int) []format.LogID {
+	inbox := &replay.Inbox{Store: store}
+	logs := make([]format.LogID, n)
+	for i := range logs {
+		log, err := inbox.Create(context.Background(), schema.SessionOpened{})
+		if err == nil {
+			_, err = inbox.Say(context.Background(), log, schema.TextPart("go"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs[i] = log
+	}
+	return logs
+}
+
+func TestWorkersShareAStore(t *testing.T) {
+	const sessions, workers = 30, 3
+	store := new(format.MemStore)
+	logs := crowd(t, store, sessions)
+	e := newEffects("effectful", schema.EffectEffectful)
+	failing := calls("effectful")
+	failing.Failures = []scripted.Failure{{Class: schema.ErrorOverloaded, RetryAfterMS: 5}}
+	var mu sync.Mutex
+	ran := map[string]int{}
+	count := action{"effectful", schema.EffectEffectful, func(ctx context.Context, call tool.Call) (tool.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		ran[call.Token]++
+		return e.Run(ctx, call)
+	}}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			worker := &replay.Worker{
+				Store: store, Sessions: 8, Poll: 10 * time.Millisecond, UntilIdle: true,
+				Executor: &replay.Executor{
+					Provider: provider.Limit(scripted.New(failing, scripted.Say("done")), 4), Model: "script", Tools: tool.NewSet(count),
+					Policy: fixedPolicy(replay.Allow), Holder: fmt.Sprint("worker ", w), Retry: replay.Retry{Base: time.Millisecond}, TTL: 100 * time.Millisecond,
+				},
+				OnOutcome: func(log format.LogID, _ replay.Outcome, err error) {
+					if err != nil && !errors.Is(err, replay.ErrFenced) {
+						t.Errorf("log %s: %v", log, err)
+					}
+				},
+			}
+			if err := worker.Work(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	for _, log := range logs {
+		st, err := replay.Look(t.Context(), store, log)
+		if err != nil || st.Running || st.Held {
+			t.Fatalf("log %s: %+v, %v", log, st, err)
+		}
+	}
+	if len(ran) != sessions {
+		t.Errorf("%d dispatches in %d sessions", len(ran), sessions)
+	}
+}
+
+func TestWorkerStopsBetweenSteps(t *testing.T) {
+	store := new(format.MemStore)
+	logs := crowd(t, store, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	finished := false
+	slow := action{"readonly", schema.EffectReadonly, func(context.Context, tool.Call) (tool.Result, error) {
+		cancel()
+		time.Sleep(50 * time.Millisecond)
+		finished = true
+		return ok("done"), nil
+	}}
+	worker := &replay.Worker{Store: store, Executor: &replay.Executor{
+		Provider: scripted.New(calls("readonly"), scripted.Say("done")), Model: "script", Tools: tool.NewSet(slow),
+	}}
+	if err := worker.Work(ctx); err != nil {
+		t.Fatal(err)
+	}
+	st, err := replay.Look(t.Context(), store, logs[0])
+	if err != nil || !finished || !st.Running || st.Held {
+		t.Errorf("finished %t, %+v, %v: want the call finished, the turn open, the lease given back", finished, st, err)
+	}
+	worker.UntilIdle, worker.Poll = true, 10*time.Millisecond
+	if err := worker.Work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := replay.Look(t.Context(), store, logs[0]); err != nil || st.Running {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// BenchmarkIdleSessions measures the memory that a worker needs beside the store
+// for 10,000 sessions that wait for people.
+func BenchmarkIdleSessions(b *testing.B) {
+	store := new(format.MemStore)
+	crowd(b, store, 10_000)
+	worker := &replay.Worker{
+		Store: store, UntilIdle: true, Poll: 10 * time.Millisecond,
+		Executor: &replay.Executor{Provider: scripted.New(scripted.Say("hi")), Model: "script"},
+	}
+	if err := worker.Work(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		worker.UntilIdle = false
+		done := make(chan error, 1)
+		go func() { done <- worker.Work(ctx) }()
+		time.Sleep(2 * time.Second)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/(1<<20), "MiB/10k-sessions")
+	}
+}
