@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -22,19 +24,26 @@ func (s *session) verifyVerb() *cli.Command {
 		ArgsUsage: "[LOG|SEGMENT...]",
 		Description: "Without operands it checks every log of the store: checksums, hashes, indexes and blobs, and what entries\n" +
 			"mean (rules of spec/events.md). A SEGMENT is a segment file, checked alone. It exits with 1 if anything is\n" +
-			"wrong. Loss at the very end of a log shows only against a head that was kept: --expect.",
+			"wrong. Loss at the very end of a log shows only against a head that was kept: --expect. docs/rules.md\n" +
+			"explains every rule. A baseline is what --format json printed before: what it lists does not fail again.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "expect", Usage: "head (id@size#root) that the log must have or extend; may be repeated"},
 			&cli.BoolFlag{Name: "strict", Usage: "check the full grammar of every entry, too"},
 			&cli.BoolFlag{Name: "schema", Usage: "check every entry against its JSON Schema, too (slow)"},
 			&cli.BoolFlag{Name: "bytes-only", Usage: "check the stored bytes only, not what entries mean"},
+			&cli.StringFlag{Name: "format", Usage: "text, json (as --json), sarif, junit or github (workflow annotations)", Value: formatText},
+			&cli.StringFlag{Name: "fail-on", Usage: "lowest level that fails: error, warning or note", Value: string(schema.LevelError)},
+			&cli.StringFlag{Name: "baseline", Usage: "file of known findings, which do not fail"},
 		},
 		Action: s.runVerify,
 	}
 }
 
 func (s *session) runVerify(c *cli.Context) (err error) {
-	v := &verification{out: s.Out, json: c.Bool("json"), strict: c.Bool("strict"), meaning: !c.Bool("bytes-only"), expect: make(map[format.LogID][]format.Head)}
+	v, err := newVerification(c, s.Out)
+	if err != nil {
+		return err
+	}
 	if c.Bool("schema") {
 		if v.schemas, err = schema.NewSchemas(); err != nil {
 			return err
@@ -91,30 +100,48 @@ func isSegment(name string) bool {
 
 // verification is one run of verify.
 type verification struct {
-	out     io.Writer
-	json    bool
+	report  verifyReport
 	strict  bool
 	meaning bool
 	schemas *schema.Schemas
 	expect  map[format.LogID][]format.Head
-	reports []verifyLog
-	bad     int
+	failOn  int // rank of the lowest level that fails
+	known   baseline
+	failed  int // logs and files
+}
+
+func newVerification(c *cli.Context, out io.Writer) (*verification, error) {
+	v := &verification{strict: c.Bool("strict"), meaning: !c.Bool("bytes-only"), expect: make(map[format.LogID][]format.Head)}
+	name := c.String("format")
+	if c.Bool("json") {
+		if c.IsSet("format") && name != formatJSON {
+			return nil, usageError(fmt.Errorf("--json and --format %s exclude each other", name))
+		}
+		name = formatJSON
+	}
+	var err error
+	if v.report, err = newVerifyReport(name, out); err != nil {
+		return nil, usageError(err)
+	}
+	if v.failOn = levelRank(c.String("fail-on")); v.failOn < 0 {
+		return nil, usageError(fmt.Errorf("--fail-on %s: want error, warning or note", c.String("fail-on")))
+	}
+	if file := c.String("baseline"); file != "" {
+		if v.known, err = readBaseline(file); err != nil {
+			return nil, fmt.Errorf("--baseline: %w", err)
+		}
+	}
+	return v, nil
 }
 
 // log checks one log.
 func (v *verification) log(ctx context.Context, store *format.DirStore, id format.LogID) error {
 	doc := verifyLog{Log: id.String()}
-	broken := 0
-	opts := format.VerifyOptions{Strict: v.strict, Expect: v.expect[id], Problem: func(p format.Problem) { doc.add(storageFinding(p)) }}
+	opts := format.VerifyOptions{Strict: v.strict, Expect: v.expect[id], Problem: func(p format.Problem) { v.found(&doc, storageFinding(p)) }}
 	delete(v.expect, id)
 	closeMeaning := func() {}
 	if v.meaning || v.schemas != nil {
-		found := func(p schema.Problem) {
-			if p.Level == schema.LevelError {
-				broken++
-			}
-			doc.add(eventFinding(p))
-		}
+		found := func(p schema.Problem) { v.found(&doc, eventFinding(p)) }
 		meaning := schema.NewValidator(schema.ValidatorOptions{Report: found})
 		opts.Entry = func(e format.Entry) error { return v.entry(e, meaning, found) }
 		closeMeaning = meaning.Close
@@ -125,10 +152,10 @@ func (v *verification) log(ctx context.Context, store *format.DirStore, id forma
 	}
 	closeMeaning() // some problems show only at the end
 	doc.Status, doc.Head, doc.Size, doc.Root = report.Status.String(), report.Head.String(), report.Head.Size, report.Head.Root.String()
-	if report.OK() && broken > 0 {
+	if report.OK() && doc.broken {
 		doc.Status = "invalid"
 	}
-	return v.took(doc, report.OK() && broken == 0)
+	return v.took(doc, report)
 }
 
 // entry checks what an entry means.
@@ -154,112 +181,65 @@ func (v *verification) entry(e format.Entry, meaning *schema.Validator, found fu
 // segment checks one file.
 func (v *verification) segment(ctx context.Context, name string) error {
 	doc := verifyLog{File: name}
-	report, err := format.VerifyFile(ctx, name, format.VerifyOptions{Strict: v.strict, Problem: func(p format.Problem) { doc.add(storageFinding(p)) }})
+	report, err := format.VerifyFile(ctx, name, format.VerifyOptions{Strict: v.strict, Problem: func(p format.Problem) { v.found(&doc, storageFinding(p)) }})
 	if err != nil {
 		return err
 	}
 	doc.Log, doc.Status, doc.Head = report.Head.Log.String(), report.Status.String(), report.Head.String()
 	doc.Size, doc.Root = report.Head.Size, report.Head.Root.String()
-	return v.took(doc, report.OK())
+	return v.took(doc, report)
 }
 
-// took shows a report.
-func (v *verification) took(doc verifyLog, ok bool) error {
-	if !ok {
-		v.bad++
+// found notes a finding.
+func (v *verification) found(doc *verifyLog, f verifyFinding) {
+	f.Known = v.known.holds(doc, &f)
+	doc.Failed = doc.Failed || !f.Known && levelRank(f.Level) >= v.failOn
+	doc.broken = doc.broken || f.Level == string(schema.LevelError)
+	if len(doc.Findings) == maxFindings {
+		doc.Left++
+		return
 	}
-	if v.json {
-		v.reports = append(v.reports, doc)
-		return nil
-	}
-	for _, f := range doc.Findings {
-		if _, err := fmt.Fprintf(v.out, "%s: %s: %s\n", f.Level, f.Rule, f.Message); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(v.out, "%-10s %s\n", doc.Status, doc.Head)
-	return err
+	doc.Findings = append(doc.Findings, f)
 }
 
+// took shows what became of a log. One that is not fine fails even if nothing
+// said why.
+func (v *verification) took(doc verifyLog, report format.VerifyReport) error {
+	doc.Failed = doc.Failed || !report.OK() && !doc.broken
+	return v.show(doc)
+}
+
+func (v *verification) show(doc verifyLog) error {
+	if doc.Failed {
+		v.failed++
+	}
+	return v.report.log(doc)
+}
+
+// finish reports the heads that nothing was checked against, and fails if
+// anything did.
 func (v *verification) finish() error {
-	for id := range v.expect {
-		v.bad++
-		if !v.json {
-			fmt.Fprintf(v.out, "error: expect: log %s was to be checked against a head and was not among those checked\n", id)
-		}
-	}
-	if v.json {
-		if err := printJSON(v.out, verifyJSON{"ownlog.verify/1", v.bad == 0, v.reports}); err != nil {
+	for _, id := range slices.SortedFunc(maps.Keys(v.expect), compareLogs) {
+		doc := verifyLog{Log: id.String(), Status: "unchecked", Head: v.expect[id][0].String()}
+		v.found(&doc, verifyFinding{
+			Level: string(schema.LevelError), Rule: ruleExpect,
+			Message: fmt.Sprintf("log %s was to be checked against a head and was not among those checked", id),
+		})
+		if err := v.show(doc); err != nil {
 			return err
 		}
 	}
-	if v.bad > 0 {
-		return checkFailed(fmt.Errorf("%d logs are not as they should be", v.bad))
+	if err := v.report.finish(v.failed == 0); err != nil {
+		return err
+	}
+	if v.failed > 0 {
+		return checkFailed(fmt.Errorf("%d logs are not as they should be", v.failed))
 	}
 	return nil
 }
 
-// verifyJSON is the JSON document of verify.
-type verifyJSON struct {
-	Schema string      `json:"schema"`
-	OK     bool        `json:"ok"`
-	Logs   []verifyLog `json:"logs"`
-}
-
-type verifyLog struct {
-	Log      string          `json:"log"`
-	File     string          `json:"file,omitzero"`
-	Status   string          `json:"status"` // ok, torn, incomplete, unsupported, corrupt, invalid
-	Size     int64           `json:"size"`
-	Root     string          `json:"root"`
-	Head     string          `json:"head"`
-	Findings []verifyFinding `json:"findings,omitzero"`
-	Left     int             `json:"left,omitzero"` // findings beyond the first maxFindings
-}
-
-type verifyFinding struct {
-	Level   string `json:"level"` // error, warning or note
-	Rule    string `json:"rule"`
-	File    string `json:"file,omitzero"`
-	Offset  *int64 `json:"offset,omitzero"`
-	Line    int64  `json:"line,omitzero"`
-	Seq     *int64 `json:"seq,omitzero"`
-	Message string `json:"message"`
-}
-
-// maxFindings is how many findings of a log are shown.
-const maxFindings = 1000
-
-func (d *verifyLog) add(f verifyFinding) {
-	if len(d.Findings) == maxFindings {
-		d.Left++
-		return
-	}
-	d.Findings = append(d.Findings, f)
-}
-
-// storageFinding says what is wrong with stored bytes.
-func storageFinding(p format.Problem) verifyFinding {
-	f := verifyFinding{Level: "error", Rule: p.Rule, File: p.Path, Line: p.Line, Message: p.CorruptError.Error()}
-	switch p.Severity {
-	case format.SeverityOK:
-		f.Level = "note"
-	case format.SeverityTorn:
-		f.Level = "warning"
-	}
-	if p.Offset >= 0 {
-		f.Offset = &p.Offset
-	}
-	if p.Seq >= 0 {
-		f.Seq = &p.Seq
-	}
-	return f
-}
-
-// eventFinding says what is wrong with what an entry means.
-func eventFinding(p schema.Problem) verifyFinding {
-	return verifyFinding{Level: string(p.Level), Rule: p.Code, Seq: &p.Seq, Message: fmt.Sprintf("entry %d: %s", p.Seq, p.Message)}
-}
+// ruleExpect: a head was to be checked, and its log was not there.
+const ruleExpect = "expect"
 
 // verifyLogs checks the stored bytes of logs.
 func verifyLogs(ctx context.Context, store *format.DirStore, logs []format.LogID) error {

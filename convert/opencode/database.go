@@ -40,6 +40,8 @@ type database struct {
 	path   string
 	limit  int64 // values longer than this are not read whole
 	tables map[string]*table
+
+	prepared map[string]*sql.Stmt
 }
 
 // table is a table as this database has it.
@@ -76,7 +78,7 @@ func openDatabase(ctx context.Context, path string, limit int64, cutShort bool) 
 		return nil, err
 	}
 	db.SetMaxOpenConns(2) // messages, and the parts of one
-	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table)}
+	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), prepared: make(map[string]*sql.Stmt)}
 	if err := d.readSchema(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -92,7 +94,13 @@ func cutShortPragma(cutShort bool) string {
 }
 
 // Close closes the copy.
-func (d *database) Close() error { return d.db.Close() }
+func (d *database) Close() error {
+	var err error
+	for _, stmt := range d.prepared {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, d.db.Close())
+}
 
 func (d *database) readSchema(ctx context.Context) error {
 	for _, name := range readTables {
@@ -392,7 +400,11 @@ func (d *database) todoRows(ctx context.Context, session string, yield func(row)
 
 // scan yields the rows of a query on one table. more is false when yield ended it.
 func (d *database) scan(ctx context.Context, t *table, where string, yield func(row) bool, args ...any) (more bool, err error) {
-	rows, err := d.db.QueryContext(ctx, t.query+" "+where, args...)
+	stmt, err := d.prepare(ctx, t.query+" "+where)
+	if err != nil {
+		return false, err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return false, err
 	}
@@ -407,6 +419,18 @@ func (d *database) scan(ctx context.Context, t *table, where string, yield func(
 		}
 	}
 	return true, rows.Err()
+}
+
+// prepare compiles a query once.
+func (d *database) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := d.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := d.db.PrepareContext(ctx, query)
+	if err == nil {
+		d.prepared[query] = stmt
+	}
+	return stmt, err
 }
 
 // scanner turns the values of a query into rows.
