@@ -32,6 +32,18 @@ func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
 // Store returns the store that is written to, for reading.
 func (m *Mirror) Store() format.Store { return m.store }
 
+// PutBlob stores content that is too big to hold in memory, for [Record.Stored] or
+// an event of a run that follows. In a dry run it is only hashed.
+func (m *Mirror) PutBlob(ctx context.Context, r io.Reader, media string) (schema.Blob, error) {
+	if !m.dryRun {
+		digest, size, err := m.store.PutBlob(ctx, r)
+		return schema.Blob{Digest: blobPrefix + digest.String(), Size: size, Media: media}, err
+	}
+	h := sha256.New()
+	size, err := io.Copy(h, r)
+	return schema.Blob{Digest: blobPrefix + hex.EncodeToString(h.Sum(nil)), Size: size, Media: media}, err
+}
+
 // Imports returns the import records.
 func (m *Mirror) Imports() *Imports { return m.imports }
 

@@ -224,12 +224,13 @@ func (r *RecordReader) take(sepStart, start, end int, damaged bool) Record {
 func (r *RecordReader) rewind(pos int) { r.pos = pos }
 
 // compact drops what was read, so that the buffer does not grow with the source.
+// It moves what is left only when that is less than what was read since.
 func (r *RecordReader) compact() {
-	if r.pos > 0 {
+	if r.pos > 0 && r.pos >= len(r.buf)-r.pos {
 		n := copy(r.buf, r.buf[r.pos:])
 		r.buf, r.pos = r.buf[:n], 0
 	}
-	if cap(r.buf) > 4*readSize && len(r.buf) < readSize {
+	if cap(r.buf) > 8*readSize && len(r.buf) < readSize {
 		r.buf = append(make([]byte, 0, 2*readSize), r.buf...)
 	}
 }

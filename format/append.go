@@ -8,9 +8,13 @@ import (
 	"sync"
 )
 
-// maxBatchBytes is about how much text is written before it is synced; longer
-// appends go in several batches.
-const maxBatchBytes = 8 << 20
+const (
+	// maxBatchBytes is about how much text is written before it is synced; longer
+	// appends go in several batches.
+	maxBatchBytes = 8 << 20
+	// writeBytes is about how much is written at once: what fits into a cache.
+	writeBytes = 256 << 10
+)
 
 // Append implements [Store]. Appends of several goroutines to one log that meet
 // are written and synced together.
@@ -231,6 +235,7 @@ func (l *dirLog) commitLocked(reqs []*appendRequest) []appendAnswer {
 		return fail(fmt.Errorf("append to log %s: %w", l.id, err))
 	}
 	b := batch{log: l, tail: t, ack: t.size, frontier: t.frontier.Clone(), size: t.size}
+	defer b.done()
 	for i, r := range reqs {
 		if r.at == anywhere {
 			r.at = b.size
@@ -272,24 +277,30 @@ type batch struct {
 	log      *dirLog
 	tail     *openSegment
 	buf      []byte
+	written  int // bytes of the batch that were written and not synced
 	ack      int64
 	size     int64
 	frontier Frontier
 }
 
 func (b *batch) add(entry []byte) error {
-	if len(b.buf) == 0 {
-		b.buf = b.log.store.buffer()
+	if b.size == b.ack {
 		if err := b.roll(); err != nil {
 			return err
 		}
+	}
+	if b.buf == nil {
+		b.buf = b.log.store.buffer()
 	}
 	var leaf Hash
 	b.buf, leaf = appendEntryLine(b.buf, b.log.sum, b.size, b.ack, entry)
 	b.frontier.Push(leaf)
 	b.size++
-	if len(b.buf) < maxBatchBytes {
+	if len(b.buf) < writeBytes {
 		return nil
+	}
+	if err := b.write(); err != nil || b.written < maxBatchBytes {
+		return err
 	}
 	return b.flush()
 }
@@ -309,27 +320,38 @@ func (b *batch) roll() error {
 	return b.log.writeRecord(next)
 }
 
+func (b *batch) write() error {
+	err := b.tail.write(b.buf)
+	b.written += len(b.buf)
+	b.buf = b.buf[:0]
+	return err
+}
+
 // flush makes the lines durable and only then moves the tail.
 func (b *batch) flush() error {
-	if len(b.buf) == 0 {
+	if b.size == b.ack {
 		return nil
 	}
-	t := b.tail
-	if err := t.write(b.buf); err != nil {
+	if err := b.write(); err != nil {
 		return err
 	}
+	t := b.tail
 	if !b.log.store.noSync {
 		if err := t.file.Datasync(); err != nil {
 			return err
 		}
 	}
 	t.size, t.frontier = b.size, b.frontier.Clone()
-	b.ack = b.size
-	used := b.buf
-	b.log.store.buffers.Put(&used)
-	b.buf = nil
+	b.ack, b.written = b.size, 0
 	// The entries are durable whether the record says so or not: an outdated
 	// one makes the next append copy them once more.
 	_ = b.log.writeRecord(t)
 	return nil
+}
+
+// done gives the buffer back.
+func (b *batch) done() {
+	if used := b.buf; used != nil {
+		b.log.store.buffers.Put(&used)
+	}
 }

@@ -240,6 +240,17 @@ func (s *DirStore) CreateFork(ctx context.Context, child, parent LogID, size int
 	if s.readOnly {
 		return fmt.Errorf("fork log %s: %w", parent, ErrReadOnly)
 	}
+	if child == parent {
+		if _, err := s.tailOf(ctx, parent); err != nil {
+			return err
+		}
+		return fmt.Errorf("log %s: %w", child, ErrExists)
+	}
+	// Before any lock is taken: two logs that are each to become a fork of the
+	// other would wait for each other.
+	if segments, err := listSegments(s.fs, s.logDir(child)); err == nil && len(segments) > 0 {
+		return fmt.Errorf("log %s: %w", child, ErrExists)
+	}
 	// The parent must not be removed before the child can be seen.
 	unlock, _, err := s.lockShared(ctx, parent)
 	if err != nil {

@@ -65,7 +65,7 @@ func cutRaw(entry []byte) (head, end int, err error) {
 		return 0, 0, fmt.Errorf("%w: rawlen is not a number of 1 to 6 digits", ErrEntry)
 	}
 	head, end = p+1, len(entry)-1-size-len(rawMember)
-	if end < head || !bytes.Equal(entry[end:end+len(rawMember)], []byte(rawMember)) {
+	if entry[len(entry)-1] != '}' || end < head || !bytes.Equal(entry[end:end+len(rawMember)], []byte(rawMember)) {
 		return 0, 0, fmt.Errorf("%w: no raw member %d bytes before the end, where rawlen puts it", ErrEntry, size+1)
 	}
 	return head, end, nil
@@ -96,16 +96,15 @@ func CheckEntry(entry []byte) error {
 	if err != nil {
 		return err
 	}
-	norm := entry
-	if end < len(entry) {
-		if err := CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
-			return fmt.Errorf("%w: raw: %w", ErrEntry, err)
-		}
-		norm = make([]byte, 0, end-head+2)
-		norm = append(norm, '{')
-		norm = append(append(norm, entry[head:end]...), '}')
+	rules := jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}
+	if end == len(entry) {
+		err = checkJSON(entry, rules)
+	} else if err = CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
+		return fmt.Errorf("%w: raw: %w", ErrEntry, err)
+	} else {
+		err = checkMembers(entry[head:end], rules)
 	}
-	if err := checkJSON(norm, jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrEntry, err)
 	}
 	return nil

@@ -34,10 +34,27 @@ func checkJSON(b []byte, rules jsonRules) error {
 	return nil
 }
 
+// checkMembers is checkJSON for the members of an object, from the first name
+// on, without the object's braces.
+func checkMembers(b []byte, rules jsonRules) error {
+	c := jsonCheck{b: b, rules: rules, members: true, depth: 1}
+	c.open[0] = '{'
+	err := c.name()
+	if err == nil {
+		err = c.run()
+	}
+	if err != nil {
+		return fmt.Errorf("at byte %d: %w", c.p, err)
+	}
+	return nil
+}
+
 type jsonCheck struct {
 	b     []byte
 	p     int
 	rules jsonRules
+	// members is set if b ends where the outermost object's last brace would be.
+	members bool
 
 	depth int
 	open  [MaxDepth]byte      // '{' or '['
@@ -84,8 +101,11 @@ func (c *jsonCheck) run() error {
 		}
 		// A value is complete: close what ends with it.
 		for {
+			if c.members && c.depth == 1 && c.p == len(c.b) {
+				return nil
+			}
 			if c.depth == 0 {
-				if c.p != len(c.b) {
+				if c.members || c.p != len(c.b) {
 					return errAfter
 				}
 				return nil

@@ -110,6 +110,12 @@ func compareChecks(t *testing.T, b []byte) {
 		if len(b) > 0 && (b[0] == ' ' || b[len(b)-1] == ' ') {
 			continue // the callers' business
 		}
+		if n := len(b); rules.ijson && n > 2 && b[0] == '{' && b[n-1] == '}' {
+			// The same without braces. Depth and end are counted as with them.
+			if merr := checkMembers(b[1:n-1], rules); (merr == nil) != (err == nil) {
+				t.Errorf("%q: %v with braces, %v without", b, err, merr)
+			}
+		}
 		if want := slowCheck(b, rules); (err == nil) != want {
 			t.Errorf("%q with depth %d, I-JSON %t: %v, but jsontext says %t", b, rules.depth, rules.ijson, err, want)
 		}

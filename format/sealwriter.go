@@ -39,6 +39,7 @@ func newSealWriter(w io.WriterAt, enc *zstd.Encoder, h *header, line []byte) (*s
 
 // add takes in the line of an entry or a hole: its bytes without LF, and parsed.
 func (s *sealWriter) add(raw []byte, l *line) error {
+	s.grow(len(raw) + 1)
 	s.lines = append(append(s.lines, raw...), '\n')
 	s.block.count++
 	s.seq = l.seq + 1
@@ -50,6 +51,14 @@ func (s *sealWriter) add(raw []byte, l *line) error {
 		return nil
 	}
 	return s.closeFrame()
+}
+
+// grow makes room for n bytes: a little, and then a whole frame at once.
+func (s *sealWriter) grow(n int) {
+	const little = 256 << 10
+	if need := len(s.lines) + n; need > cap(s.lines) && need > little {
+		s.lines = append(make([]byte, 0, frameTarget+maxLine), s.lines...)
+	}
 }
 
 // finish writes the seal and the trailer. It returns how long the file is.

@@ -23,12 +23,12 @@ type checkedLine struct {
 // or some whole lines of text.
 type checkedBlock struct {
 	// What is to be checked.
-	first bool // it begins with the segment's header
-	data  []byte
-	off   int64 // of data in the text, for text
-	frame indexBlock
-	// packed is the stored frame, nil for text.
-	packed []byte
+	first   bool // it begins with the segment's header
+	data    []byte
+	off     int64 // of data in the text, for text
+	frame   indexBlock
+	isFrame bool
+	packed  []byte // the stored frame
 
 	// What was found.
 	header  []byte
@@ -39,6 +39,9 @@ type checkedBlock struct {
 	bad     *fault // the frame does not decode
 	done    chan struct{}
 }
+
+// checkedBlocks keeps blocks with their buffers, some megabytes each.
+var checkedBlocks = sync.Pool{New: func() any { return &checkedBlock{done: make(chan struct{}, 1)} }}
 
 // blockChecker checks blocks on all processors and gives them out in order.
 type blockChecker struct {
@@ -55,8 +58,13 @@ func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, 
 	// One block more than workers keeps all of them busy while one is used.
 	free := make(chan *checkedBlock, workers+1)
 	for range workers + 1 {
-		free <- &checkedBlock{done: make(chan struct{}, 1)}
+		free <- checkedBlocks.Get().(*checkedBlock)
 	}
+	defer func() {
+		for range workers + 1 {
+			checkedBlocks.Put(<-free)
+		}
+	}()
 	work := make(chan *checkedBlock, workers+1)
 	order := make(chan *checkedBlock, workers+1)
 	var wg sync.WaitGroup
@@ -74,6 +82,7 @@ func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, 
 				return
 			}
 			if readErr = next(b); readErr != nil {
+				free <- b
 				return
 			}
 			work <- b
@@ -119,11 +128,13 @@ func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, 
 func (c *blockChecker) check(b *checkedBlock) {
 	b.header, b.lines, b.facts, b.unended, b.bad = nil, b.lines[:0], nil, false, nil
 	b.frame.tmin, b.frame.tmax, b.frame.types = "", "", nil
-	if b.packed != nil {
+	if b.isFrame {
 		b.frame.crc = crc32.ChecksumIEEE(b.packed)
-		if b.data, b.bad = decodeFrame(b.data, b.packed); b.bad != nil {
+		var text []byte
+		if text, b.bad = decodeFrame(b.data, b.packed); b.bad != nil {
 			return
 		}
+		b.data = text
 		b.frame.raw = int64(len(b.data))
 	}
 	var summary blockSummary
@@ -161,7 +172,7 @@ func (c *blockChecker) checkEntry(b *checkedBlock, l *checkedLine, summary *bloc
 	if c.strict {
 		l.strict = CheckEntry(l.entry)
 	}
-	if b.packed != nil {
+	if b.isFrame {
 		summary.add(l.entry)
 	}
 	if !c.facts {
@@ -182,7 +193,7 @@ func textSource(f io.ReaderAt) func(*checkedBlock) error {
 			return err
 		}
 		b.data = append(b.data[:0], data...)
-		b.off, b.first, b.packed = off, first, nil
+		b.off, b.first, b.isFrame = off, first, false
 		first = false
 		return nil
 	}
@@ -215,7 +226,7 @@ func frameSource(f io.ReaderAt, end *int64) func(*checkedBlock) error {
 		if err := readFull(f, b.packed, off); err != nil {
 			return err
 		}
-		b.first, b.off = off == 0, text
+		b.first, b.off, b.isFrame = off == 0, text, true
 		text += h.content
 		b.frame = indexBlock{off: off, stored: stored, raw: h.content}
 		*end = off + stored

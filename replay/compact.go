@@ -253,7 +253,9 @@ func (in *Inbox) Compact(ctx context.Context, log format.LogID, size int64, keep
 	evs = append(evs, w.replayMessages(view[cut:])...)
 	if !s.progress.running && cut < len(view) {
 		end := w.event(schema.ActorExecutor, &schema.TurnFinished{Reason: schema.TurnEnd})
-		end.Turn = view[len(view)-1].Turn
+		for _, ev := range evs {
+			end.Turn = max(end.Turn, ev.Turn)
+		}
 		evs = append(evs, end)
 	}
 	for _, ev := range evs {
@@ -280,13 +282,30 @@ func keptFrom(view []schema.Message, n int) int {
 	return 0
 }
 
-// replayMessages makes events of messages, with their turns, steps and keys.
+// replayMessages makes events of messages; turns are numbered from 1 again.
 // Seals stay behind: they bind a history that is no longer there.
 func (s *session) replayMessages(view []schema.Message) []*schema.Event {
 	var evs []*schema.Event
+	turns := make(map[int64]int64)
+	turnOf := func(old int64) int64 {
+		if old == 0 {
+			return 0
+		}
+		if turns[old] == 0 {
+			turns[old] = int64(len(turns) + 1)
+		}
+		return turns[old]
+	}
+	keyOf := func(m *schema.Message, key schema.CallKey) schema.CallKey {
+		_, rest, ok := strings.Cut(string(key), "/")
+		if !ok {
+			return key
+		}
+		return schema.CallKey(fmt.Sprintf("%d/%s", turnOf(m.Turn), rest))
+	}
 	add := func(m *schema.Message, actor schema.ActorKind, data schema.Data) {
 		ev := s.event(actor, data)
-		ev.Turn, ev.Step = m.Turn, m.Step
+		ev.Turn, ev.Step = turnOf(m.Turn), m.Step
 		if m.Time != "" {
 			ev.Time = m.Time
 		}
@@ -303,6 +322,9 @@ func (s *session) replayMessages(view []schema.Message) []*schema.Event {
 			blocks := append([]schema.Block(nil), m.Blocks...)
 			for j := range blocks {
 				blocks[j].Seal = nil
+				if blocks[j].CallKey != "" {
+					blocks[j].CallKey = keyOf(m, blocks[j].CallKey)
+				}
 			}
 			add(m, schema.ActorModel, &schema.ModelOutput{
 				Provider: m.Provider, API: m.API, Model: m.Model, ResponseID: m.ResponseID, StopReason: m.StopReason,
@@ -312,12 +334,12 @@ func (s *session) replayMessages(view []schema.Message) []*schema.Event {
 			// In the new log nothing else says that it may have run.
 			r := m.Result
 			add(m, schema.ActorExecutor, &schema.ToolResult{
-				CallKey: r.CallKey, VendorID: r.VendorID, Status: schema.StatusUnknown, Content: []schema.Part{schema.TextPart(unknownText)},
+				CallKey: keyOf(m, r.CallKey), VendorID: r.VendorID, Status: schema.StatusUnknown, Content: []schema.Part{schema.TextPart(unknownText)},
 			})
 		case m.Result != nil && m.Result.Content != nil:
 			r := m.Result
 			add(m, schema.ActorTool, &schema.ToolResult{
-				CallKey: r.CallKey, VendorID: r.VendorID, Status: r.Status, Content: r.Content, ExitCode: r.ExitCode, Cleared: r.Cleared,
+				CallKey: keyOf(m, r.CallKey), VendorID: r.VendorID, Status: r.Status, Content: r.Content, ExitCode: r.ExitCode, Cleared: r.Cleared,
 			})
 		}
 	}

@@ -96,14 +96,14 @@ func TestCompactIntoANewLog(t *testing.T) {
 	old := r.log
 	r.log = child
 	view := recordOf(t, r)
-	if len(view) != 3 || !view[0].Summary || view[1].Content[0].Text.Inline != "and again" || view[2].Turn != 2 {
+	if len(view) != 3 || !view[0].Summary || view[1].Content[0].Text.Inline != "and again" || view[2].Turn != 1 {
 		t.Fatalf("the view of the new log: %+v", view)
 	}
 	x := r.executor()
 	x.Provider, x.Tools = always("on"), tool.NewSet()
 	r.say("go on")
 	r.run(x, replay.StatusIdle)
-	if story := strings.Join(r.story(), "\n"); !strings.Contains(story, "user.message 3/0 typed") {
+	if story := strings.Join(r.story(), "\n"); !strings.Contains(story, "user.message 2/0 typed") {
 		t.Errorf("turns do not go on:\n%s", story)
 	}
 	if _, err := r.inbox.Compact(t.Context(), old, -1, 9, nil); err == nil {

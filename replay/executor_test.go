@@ -65,6 +65,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.log = log
+	t.Cleanup(func() { checkValid(t, r.store, r.log) })
 	return r
 }
 

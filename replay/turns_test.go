@@ -364,7 +364,7 @@ func importedLog(t *testing.T, store format.Store) format.LogID {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Append(t.Context(), log, line-1, [][]byte{b}); err != nil {
+		if _, err := store.Append(t.Context(), log, line-1, [][]byte{format.JoinRaw(nil, b, []byte(`{"record":true}`))}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,6 +23,7 @@ func providerFlags() []cli.Flag {
 		&cli.StringFlag{Name: "model", Usage: "id of the model (default: the session's)"},
 		&cli.StringFlag{Name: "base-url", Usage: "where the API is, if not at the vendor's"},
 		&cli.StringSliceFlag{Name: "header", Usage: "sent with every request, as 'Name: value'; may be repeated"},
+		&cli.StringFlag{Name: "providers", Usage: "file of addresses and headers of providers"},
 		&cli.StringFlag{Name: "script", Usage: "scripted: file of the responses"},
 	}
 }
@@ -41,11 +42,40 @@ func (s *session) newProvider(c *cli.Context) (provider.Provider, error) {
 	case providerScripted:
 		return readScript(c.String("script"))
 	}
-	p, err := connect.Open(name, connect.Settings{BaseURL: c.String("base-url"), Headers: header}, s.Getenv)
+	settings, err := readSettings(c.String("providers"), name)
+	if err != nil {
+		return nil, err
+	}
+	if base := c.String("base-url"); base != "" {
+		settings.BaseURL = base
+	}
+	for k, v := range header {
+		if settings.Headers == nil {
+			settings.Headers = make(map[string]string)
+		}
+		settings.Headers[k] = v
+	}
+	p, err := connect.Open(name, settings, s.Getenv)
 	if errors.Is(err, connect.ErrUnknown) {
 		return nil, usageError(fmt.Errorf("--%w", err))
 	}
 	return p, err
+}
+
+// readSettings reads a provider's settings from a configuration file, if one is named.
+func readSettings(file, name string) (connect.Settings, error) {
+	if file == "" {
+		return connect.Settings{}, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return connect.Settings{}, err
+	}
+	config, err := connect.ParseConfig(b)
+	if err != nil {
+		return connect.Settings{}, usageError(fmt.Errorf("%s: %w", file, err))
+	}
+	return config.Providers[name], nil
 }
 
 func readScript(name string) (provider.Provider, error) {
@@ -69,4 +99,15 @@ func parseHeaders(list []string) (map[string]string, error) {
 		header[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
 	return header, nil
+}
+
+// projectorFor returns a provider that projects as the one of that name did. It has
+// no key and is not asked to send.
+func projectorFor(name, api string) (provider.Provider, bool) {
+	if api == scripted.API {
+		return scripted.New(), true
+	}
+	// An address of its own: no key is wanted for projecting.
+	p, err := connect.Open(name, connect.Settings{BaseURL: "http://127.0.0.1"}, func(string) string { return "" })
+	return p, err == nil && p.Describe().API == api
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ownlog/ownlog/convert/timeline"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -31,17 +32,26 @@ func (s *session) resumeVerb() *cli.Command {
 			"ownlog allow|deny LOG. The question is an entry of the log and survives this process.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "what to say; - reads it from standard input"},
-			&cli.StringFlag{Name: "workdir", Usage: "folder that tools work in (default: the current one)"},
-			&cli.StringFlag{Name: "policy", Usage: "file of rules: what is allowed, asked for, denied"},
-			&cli.StringFlag{Name: "definition", Usage: "file of the session definition, for logs that have none"},
-			&cli.Int64Flag{Name: "max-steps", Usage: "model responses in a turn"},
-			&cli.Int64Flag{Name: "max-tokens", Usage: "tokens in a turn"},
-			&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
 			&cli.BoolFlag{Name: "no-ask", Usage: "never ask here; leave questions open in the log"},
-			&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
-		}, providerFlags()...),
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the next request and what it loses; append and send nothing"},
+		}, executorFlags()...),
 		Action: s.runResume,
 	}
+}
+
+// executorFlags are the flags of verbs that run sessions.
+func executorFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "workdir", Usage: "folder that tools work in (default: the current one)"},
+		&cli.StringFlag{Name: "policy", Usage: "file of rules: what is allowed, asked for, denied"},
+		&cli.StringFlag{Name: "definition", Usage: "file of the session definition, for logs that have none"},
+		&cli.Int64Flag{Name: "max-steps", Usage: "model responses in a turn"},
+		&cli.Int64Flag{Name: "max-tokens", Usage: "tokens in a turn"},
+		&cli.Float64Flag{Name: "max-cost", Usage: "USD in a turn"},
+		&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
+		&cli.Int64Flag{Name: "compact-above", Usage: "compact when a request has more tokens (default: when the provider says it is too long)"},
+		&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
+	}, providerFlags()...)
 }
 
 func (s *session) runResume(c *cli.Context) (err error) {
@@ -55,6 +65,9 @@ func (s *session) runResume(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeWorkspace()) }()
+	if c.Bool("dry-run") {
+		return s.showRequest(c, ref, executor.Provider)
+	}
 	prompt, err := s.prompt(c)
 	if err != nil {
 		return err
@@ -79,6 +92,22 @@ func (s *session) runResume(c *cli.Context) (err error) {
 	return s.showOutcome(c, ref.Store, log, out)
 }
 
+// showRequest prints the request that resume would send next.
+func (s *session) showRequest(c *cli.Context, ref logRef, p provider.Provider) error {
+	if ref.Size >= 0 {
+		return usageError(errors.New("--dry-run: makes the request of a whole log; fork it first"))
+	}
+	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"))
+	if err != nil {
+		return err
+	}
+	for _, l := range req.Losses {
+		fmt.Fprintf(s.Err, "lost: %s, %d times\n", l.Code, l.Count)
+	}
+	_, err = fmt.Fprintf(s.Out, "%s\n", req.Body)
+	return err
+}
+
 // liveLog returns the log in which the session goes on.
 func liveLog(ctx context.Context, inbox *replay.Inbox, ref logRef) (format.LogID, error) {
 	if ref.Size >= 0 {
@@ -94,11 +123,18 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 	if err != nil {
 		return nil, nil, err
 	}
+	prices, err := schema.DefaultPrices()
+	if err != nil {
+		return nil, nil, err
+	}
 	x := &replay.Executor{
 		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
-		Hints:       replay.DirHints{Dir: ref.Store.Dir()},
-		Budget:      schema.Budget{Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"), TimeUS: c.Duration("max-time").Microseconds()},
-		AcceptHoles: c.Bool("accept-holes"),
+		Hints: replay.DirHints{Dir: ref.Store.Dir()},
+		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"),
+		Budget: schema.Budget{
+			Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"),
+			CostNUSD: int64(c.Float64("max-cost") * 1e9), TimeUS: c.Duration("max-time").Microseconds(),
+		},
 	}
 	if name := c.String("policy"); name != "" {
 		b, err := os.ReadFile(name)

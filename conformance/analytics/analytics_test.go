@@ -42,7 +42,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices})
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, false)
 	for from, to := range map[string]string{
 		"../../convert/parquet/views.sql": "views.sql",
 		"testdata/answers.json":           "expected/answers.json",
@@ -59,7 +59,8 @@ func TestSamples(t *testing.T) {
 	check(t, dir)
 }
 
-// TestCorpus lets the readers compare every value of real sessions.
+// TestCorpus lets the readers compare every value of real sessions, in files that
+// were joined.
 func TestCorpus(t *testing.T) {
 	corpus := os.Getenv("OWNLOG_CORPUS")
 	if st, err := os.Stat(corpus); err != nil || !st.IsDir() {
@@ -76,7 +77,7 @@ func TestCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices})
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, true)
 	check(t, dir)
 }
 
@@ -95,7 +96,7 @@ func openStore(t *testing.T, dir string) *format.DirStore {
 }
 
 // makeCase exports all logs of the store and writes what readers must find.
-func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options) {
+func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options, compact bool) {
 	t.Helper()
 	var logs []format.LogID
 	for log, err := range store.List(t.Context()) {
@@ -104,7 +105,7 @@ func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options)
 		}
 		logs = append(logs, log)
 	}
-	r, err := parquet.Export(t.Context(), store, slices.Values(logs), parquet.Options{Out: filepath.Join(dir, "out"), Rows: opts})
+	r, err := parquet.Export(t.Context(), store, slices.Values(logs), parquet.Options{Out: filepath.Join(dir, "out"), Rows: opts, Compact: compact})
 	if err != nil {
 		t.Fatal(err)
 	}

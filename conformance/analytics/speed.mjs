@@ -1,4 +1,5 @@
-// Runs speed.sql with two threads and prints the seconds of each table.
+// Runs speed.sql with two threads and prints the seconds of each table, then the
+// seconds of processor time and the MiB of memory at most.
 // Usage: node speed.mjs SPEED.SQL SEGMENTS FOLDER
 import fs from 'node:fs';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -14,3 +15,6 @@ for (const statement of fs.readFileSync(sql, 'utf8').split('\n;\n')) {
   const table = statement.match(/TO '(\w+)\.parquet'/);
   if (table) console.log(`${table[1]} ${((performance.now() - start) / 1000).toFixed(2)}`);
 }
+const used = process.resourceUsage();
+console.log(`cpu ${((used.userCPUTime + used.systemCPUTime) / 1e6).toFixed(2)}`);
+console.log(`memory ${(used.maxRSS / 1024).toFixed(0)}`);

@@ -2,8 +2,11 @@
 // a corpus of real sessions, recordings of the real tool, and the tool itself.
 // They run with the build tag `conformance`:
 //
-//	OWNLOG_CORPUS=DIR OWNLOG_VENDORS=DIR go test -tags conformance ./conformance/claudecode
+//	OWNLOG_CORPUS=DIR OWNLOG_VENDORS=DIR OWNLOG_CLAUDE_CLI=DIR go test -tags conformance ./conformance/claudecode
 //
 // OWNLOG_CORPUS is a folder with real session files, OWNLOG_VENDORS one with
-// recordings below claude-code/captures. A test whose folder is missing fails.
+// recordings below claude-code/captures; a test whose folder is missing fails.
+// OWNLOG_CLAUDE_CLI is a folder in which npm installs the pinned tool unless it is
+// there (default: below the user's cache folder). The tool talks to a scripted
+// provider on loopback, with a made-up key and a scratch home.
 package claudecode

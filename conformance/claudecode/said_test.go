@@ -53,6 +53,7 @@ const (
 	toolSays    = "No response requested."
 	toolsLoaded = "Tool loaded."
 	notice      = "<task-notification>" // sent inside a reminder
+	exportSays  = "[The session begins with an answer of the model.]"
 	unanswered  = "[no answer]"
 )
 
@@ -165,7 +166,7 @@ func sumOf(data []byte) string {
 func plainText(text string) string {
 	text, _, _ = strings.Cut(text, "\n\n"+reminder)
 	text = strings.TrimRight(text, "\n")
-	if strings.HasPrefix(text, reminder) || strings.HasPrefix(text, notice) || text == toolSays || text == toolsLoaded {
+	if strings.HasPrefix(text, reminder) || strings.HasPrefix(text, notice) || text == toolSays || text == toolsLoaded || text == exportSays {
 		return ""
 	}
 	return text

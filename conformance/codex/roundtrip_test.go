@@ -84,6 +84,7 @@ func roundTrip(t *testing.T, root string) {
 		records += o.Records
 		entries += o.Appended
 		total += o.Bytes
+		in.validate(t, r.Path, o.Log)
 		sum := sha256.Sum256(in.export(t, o))
 		if hex.EncodeToString(sum[:]) == o.SHA256 {
 			same++
@@ -101,6 +102,27 @@ func roundTrip(t *testing.T, root string) {
 	for _, f := range in.summary.Findings {
 		t.Logf("finding %s: %d, first at %s", f.Code, f.Count, f.Where)
 	}
+}
+
+// validate checks a log against the invariants of the event model.
+func (in *imported) validate(t *testing.T, name string, log format.LogID) {
+	t.Helper()
+	v := schema.NewValidator(schema.ValidatorOptions{Canonical: true, Report: func(p schema.Problem) {
+		if p.Level != schema.LevelNote {
+			t.Errorf("%s, entry %d: %s %s: %s", name, p.Seq, p.Code, p.Path, p.Message)
+		}
+	}})
+	for e, err := range in.store.Read(t.Context(), log, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		norm, raw, err := format.CutRaw(nil, e.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Entry(e.Seq, norm, raw != nil)
+	}
+	v.Close()
 }
 
 func TestCorpusRoundTrip(t *testing.T) { roundTrip(t, folder(t, "OWNLOG_CORPUS")) }

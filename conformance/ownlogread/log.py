@@ -1,7 +1,6 @@
 """Logs: segments put together, forks, holes, blobs."""
 
 import hashlib
-import mmap
 import os
 import re
 
@@ -253,13 +252,8 @@ def agree(log, seg, lines, first, limit, what):
         if seg.size > limit:
             log.add(Bad("dead-ack", f"sealed at {seg.size}, past the end of the {what}"), seg, seq=limit)
         return
-    if not isinstance(seg.data, mmap.mmap):
-        return
-    if seg.next_seq < limit:
-        if seg.stop and not seg.findings:
-            log.add(seg.stop_in_closed(), seg, offset=seg.offset, line=seg.line, seq=seg.next_seq)
-    else:
-        check_dead(log, seg, limit)
+    if not seg.findings:
+        check_dead(log, seg, min(limit, seg.next_seq))
 
 
 def open_tail(log, seg):

@@ -2,7 +2,8 @@ package claudecode
 
 import "github.com/ownlog/ownlog/schema"
 
-// response identifies a model response in the log.
+// response identifies a model response in the log; of a record that is no piece of
+// one it gives the turn, with step 0.
 type response struct{ turn, step int64 }
 
 func (r response) before(o response) bool {

@@ -51,11 +51,11 @@ func (b *blobs) verbatim(v []byte) (item jsontext.Value, blob *schema.Blob) {
 // contentBlock holds the members of an Anthropic content block that the mapping
 // reads, as they stand.
 type contentBlock struct {
-	raw                                                []byte
-	typ                                                string
-	text, thinking, signature, citations               []byte
-	id, name, input                                    []byte
-	toolUseID, content, isError, source, title, toolID []byte
+	raw                                        []byte
+	typ                                        string
+	text, thinking, signature, citations       []byte
+	id, name, input                            []byte
+	toolUseID, content, isError, source, title []byte
 }
 
 // block takes a content block apart; what is not an object with a type is

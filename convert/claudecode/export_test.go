@@ -125,6 +125,31 @@ func TestExportView(t *testing.T) {
 	}
 }
 
+// TestExportBeginsWithUser: the API refuses a history that begins with the model.
+func TestExportBeginsWithUser(t *testing.T) {
+	store := newTestStore()
+	log := (convert.LogName{Vendor: "acme", Kind: convert.LogSession, ID: "answer first"}).LogID()
+	store.appendEvents(t, log,
+		native(1, 1, schema.ActorModel, textOutput(schema.Block{Type: schema.BlockText, Text: schema.String("Ahoy.")})),
+		native(2, 0, schema.ActorUser, &schema.UserMessage{Origin: schema.OriginTyped, Content: []schema.Part{schema.TextPart("Ahoy!")}}),
+	)
+	out, report := store.export(t, log, -1, nil)
+	for _, content := range out {
+		m := mapAll(t, []byte(content))
+		var kinds []string
+		for _, ev := range m.events {
+			kinds = append(kinds, string(ev.Type))
+		}
+		want := []string{"system.message", "model.output", "user.message", "session.updated", "branch.selected"}
+		if diff := cmp.Diff(want, kinds); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+	if !slices.ContainsFunc(report.Items(), func(i schema.FidelityItem) bool { return i.Code == codeFirstMessage }) {
+		t.Errorf("the report does not say so: %+v", report.Items())
+	}
+}
+
 // TestExportContinuesMirror: a fork of a mirror begins with the bytes of the
 // mirrored file, and its own entries follow as records of the same tree.
 func TestExportContinuesMirror(t *testing.T) {

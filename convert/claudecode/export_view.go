@@ -54,7 +54,7 @@ func continueTranscript(ctx context.Context, req convert.ExportRequest, s *surve
 		return err
 	}
 	w := newRecordWriter(ctx, req, s, s.session)
-	w.out, w.parent = out, leaf
+	w.out, w.parent, w.begun = out, leaf, leaf != ""
 	from := s.native
 	if v.summarised(from) {
 		// The tool starts from the boundary, so all that the view keeps follows it.
@@ -117,6 +117,7 @@ type recordWriter struct {
 	parent  string // uuid of the record before, empty: none
 	clock   clock
 	written int64
+	begun   bool  // a message of the conversation was written
 	seen    int64 // user messages and responses of the view
 
 	firstPrompt string // for a title

@@ -114,8 +114,7 @@ func (w *writer) mapDeferred(attachment []byte) {
 	if w.rec.bad != "" {
 		return
 	}
-	near := w.mapper.nodes[w.node.parent.ID]
-	c := w.mapper.calls.find(id, response{near.turn, near.step})
+	c := w.mapper.calls.find(id, w.mapper.nodes[w.node.parent.ID])
 	if c == nil {
 		w.finding(FindingOrphanResult)
 		w.add(schema.ActorExecutor, &schema.VendorRecord{Kind: "attachment/hook_deferred_tool", Finding: "orphan permission request"})

@@ -171,7 +171,7 @@ func (w *writer) mapResults(u *userRecord) {
 	structured := w.rec.members[fToolUseResult]
 	for i := range u.results {
 		t := &u.results[i]
-		c := w.mapper.calls.find(t.vendorID, response{near.turn, near.step})
+		c := w.mapper.calls.find(t.vendorID, near)
 		if c == nil {
 			w.finding(FindingOrphanResult)
 			w.add(schema.ActorExecutor, &schema.VendorRecord{Kind: "user", Finding: "orphan result"})

@@ -29,11 +29,11 @@ type mapper struct {
 	named  bool // agent is known
 	agent  string
 
-	turns     int64              // turns opened
-	nodes     map[string]nodeAt  // records of the tree by id
-	steps     map[int64]int64    // responses by turn
-	responses map[stepKey]int64  // step of a response by turn and message id
-	indexes   map[response]int64 // calls by response
+	turns     int64               // turns opened
+	nodes     map[string]response // where records of the tree stand, by id
+	steps     map[int64]int64     // responses by turn
+	responses map[stepKey]int64   // step of a response by turn and message id
+	indexes   map[response]int64  // calls by response
 	calls     calls
 	pending   map[string]int64 // parents not seen yet, with the first line that names them
 
@@ -44,9 +44,6 @@ type mapper struct {
 	rec record // scratch
 }
 
-// nodeAt is where a record of the tree stands.
-type nodeAt struct{ turn, step int64 }
-
 // stepKey is what the pieces of one response share.
 type stepKey struct {
 	turn int64
@@ -56,7 +53,7 @@ type stepKey struct {
 func newMapper(findings convert.Findings) *mapper {
 	return &mapper{
 		findings:  findings,
-		nodes:     make(map[string]nodeAt),
+		nodes:     make(map[string]response),
 		steps:     make(map[int64]int64),
 		responses: make(map[stepKey]int64),
 		indexes:   make(map[response]int64),
@@ -199,7 +196,7 @@ func (w *writer) finish(run *convert.Run) {
 		if _, known := m.nodes[n.id]; known {
 			w.finding(FindingDuplicate)
 		}
-		m.nodes[n.id] = nodeAt{w.turn, w.step}
+		m.nodes[n.id] = response{w.turn, w.step}
 		delete(m.pending, n.id)
 		if p := n.parent.ID; p != "" {
 			if _, known := m.nodes[p]; !known {

@@ -23,6 +23,7 @@ const subtypeBoundary = "compact_boundary"
 const (
 	codeInjected          = "injected-as-user-text"
 	codeOpenCall          = "open-call-answered"
+	codeFirstMessage      = "first-message"
 	codeCleared           = "cleared-result"
 	codeToolName          = "tool-name-spelled"
 	codeArgsWrapped       = "arguments-wrapped"
@@ -238,6 +239,17 @@ func (w *recordWriter) response(m schema.Message) error {
 	w.current = p
 	if len(blocks) == 0 {
 		return nil
+	}
+	if !w.begun {
+		// The API wants a message of the user first, and the tool adds none.
+		w.req.Report.Add(schema.NotInSource, codeFirstMessage, 1, fmt.Sprintf("entry %d", m.Seq))
+		content, err := encodeRecord("[The session begins with an answer of the model.]")
+		if err != nil {
+			return err
+		}
+		if err := w.put(&treeRecord{Type: "user", IsMeta: true, Message: &messageRecord{Role: "user", Content: content}}, m.Time); err != nil {
+			return err
+		}
 	}
 	stop := "end_turn"
 	if len(p.order) > 0 {

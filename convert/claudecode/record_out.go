@@ -84,6 +84,7 @@ func (w *recordWriter) line(v any) error {
 // put completes a record of the tree and writes it.
 func (w *recordWriter) put(r *treeRecord, at string) error {
 	w.written++
+	w.begun = w.begun || r.Message != nil
 	r.UUID = format.DeriveLogID(fmt.Sprintf("ownlog:export:%s:%s:%d", Name, w.req.Log, w.written)).String()
 	if w.parent != "" && r.Subtype != subtypeBoundary {
 		parent := w.parent

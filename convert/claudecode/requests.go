@@ -72,11 +72,11 @@ type requestLog struct {
 
 // loggedRequest is an api-request record.
 type loggedRequest struct {
-	line                            int64
-	id, base, shape, digest, reason string
-	keep                            int64
-	tail                            []string
-	params, cacheControl            []byte
+	line                    int64
+	id, base, shape, digest string
+	keep                    int64
+	tail                    []string
+	params, cacheControl    []byte
 }
 
 func newRequestLog() *requestLog {

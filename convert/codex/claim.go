@@ -3,6 +3,7 @@ package codex
 import (
 	"bytes"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -12,16 +13,31 @@ import (
 	"github.com/ownlog/ownlog/convert"
 )
 
-// Groups of side files.
+// Kinds of side files. A group is the folder and the name of the file without what
+// its database's own files add: two homes are two sources.
 const (
-	groupIndex = "session_index"
-	groupGoals = "goals"
-	groupQueue = "queue"
+	sideIndex = "session_index"
+	sideGoals = "goals"
+	sideQueue = "queue"
 )
+
+// sideGroup names the group of a side file.
+func sideGroup(f convert.File, name string) string {
+	return path.Join(filepath.ToSlash(filepath.Dir(f.Path)), name)
+}
+
+// sideKind is the kind of the side files of a group.
+func sideKind(group string) string {
+	kind, version, _ := strings.Cut(path.Base(group), "_")
+	if kind+"_"+version == sideIndex {
+		return sideIndex
+	}
+	return kind
+}
 
 var (
 	rolloutName = regexp.MustCompile(`^rollout-.*\.jsonl(\.zst)?$`)
-	sqliteName  = regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)?\.sqlite(-wal|-shm|-journal)?$`)
+	sqliteName  = regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)\.sqlite(-wal|-shm|-journal)?$`)
 )
 
 // refusedNames are files of the CLI's home that are not history.
@@ -47,9 +63,10 @@ var refusedTables = map[string]string{
 	"memories":       "memories of the tool, not history of a session",
 }
 
-// Guarded implements [convert.Guard]: files with keys are never opened.
+// Guarded implements [convert.Guard]: files with keys are never opened, wherever
+// they lie, since CODEX_HOME may be any folder.
 func (v Vendor) Guarded(f convert.File) (reason string) {
-	if name := path.Base(f.Rel); secretNames[name] && ours(f) {
+	if name := path.Base(f.Rel); secretNames[name] {
 		return refusedNames[name]
 	}
 	return ""
@@ -63,12 +80,12 @@ var secretNames = map[string]bool{"auth.json": true, ".credentials.json": true}
 func (v Vendor) Claim(f convert.File) convert.Claim {
 	name := path.Base(f.Rel)
 	if rolloutName.MatchString(name) || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".zst") {
-		if c := claimByContent(name, f.Head); c.Kind != convert.ClaimNone {
+		if c := claimByContent(f, name); c.Kind != convert.ClaimNone {
 			return c
 		}
 	}
 	if m := sqliteName.FindStringSubmatch(name); m != nil && ours(f) {
-		return claimDatabase(m)
+		return claimDatabase(f, m)
 	}
 	if reason, ok := refusedNames[name]; ok && ours(f) {
 		return refuse(reason)
@@ -80,16 +97,16 @@ func (v Vendor) Claim(f convert.File) convert.Claim {
 }
 
 // claimByContent looks at the first line.
-func claimByContent(name string, head []byte) convert.Claim {
-	compressed := bytes.HasPrefix(head, zstdMagic)
-	if compressed {
+func claimByContent(f convert.File, name string) convert.Claim {
+	head := f.Head
+	if bytes.HasPrefix(head, zstdMagic) {
 		head = decompressHead(head)
 	}
 	switch kind := lineKind(firstLine(head)); {
 	case kind == lineRollout:
 		return convert.Claim{Kind: convert.ClaimTranscript}
 	case kind == lineIndex && name == "session_index.jsonl":
-		return convert.Claim{Kind: convert.ClaimSide, Group: groupIndex}
+		return convert.Claim{Kind: convert.ClaimSide, Group: sideGroup(f, sideIndex)}
 	case kind == linePrompt && name == "history.jsonl":
 		return refuse(refusedNames[name])
 	case rolloutName.MatchString(name):
@@ -99,11 +116,11 @@ func claimByContent(name string, head []byte) convert.Claim {
 	return convert.Claim{}
 }
 
-func claimDatabase(m []string) convert.Claim {
+func claimDatabase(f convert.File, m []string) convert.Claim {
 	if reason, ok := refusedTables[m[1]]; ok {
 		return refuse(reason)
 	}
-	return convert.Claim{Kind: convert.ClaimSide, Group: m[1]}
+	return convert.Claim{Kind: convert.ClaimSide, Group: sideGroup(f, m[1]+m[2])}
 }
 
 func refuse(reason string) convert.Claim {

@@ -78,7 +78,6 @@ type survey struct {
 	cwd      string
 	title    string
 	provider string
-	model    string // the last one
 	from     string // vendor of the first entry
 	base     *format.Fork
 	start    int64 // first entry of the session's own file
@@ -147,9 +146,6 @@ func (s *survey) take(e convert.LogEvent) {
 		if d.Title != "" {
 			s.title = d.Title
 		}
-		if d.Model != nil && d.Model.ID != "" {
-			s.model = d.Model.ID
-		}
 	}
 }
 
@@ -158,6 +154,9 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 		return // said again by whoever went on with the session
 	}
 	s.session, s.created = d.VendorSession, e.Event.Time
+	if t := sessionTime(e.Raw); t != "" {
+		s.created = t
+	}
 	if d.CWD != "" {
 		s.cwd = d.CWD
 	}
@@ -167,12 +166,21 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 	if d.Provider != "" {
 		s.provider = d.Provider
 	}
-	if d.Model != nil {
-		s.model = d.Model.ID
-		if s.provider == "" {
-			s.provider = d.Model.Provider
-		}
+	if d.Model != nil && s.provider == "" {
+		s.provider = d.Model.Provider
 	}
+}
+
+// sessionTime returns when the tool says that a session began, which is a little
+// before it wrote the first line; the name of the file has it.
+func sessionTime(record []byte) string {
+	var d decoder
+	var o object
+	o.parse(&d, record)
+	if payload := o.get("payload"); payload != nil {
+		o.parse(&d, payload)
+	}
+	return eventTime(o.str("timestamp"))
 }
 
 // exportMirror gives the records of a rollout back, and those of the rollouts
@@ -198,7 +206,7 @@ func exportMirror(ctx context.Context, req convert.ExportRequest, s *survey) err
 			return fmt.Errorf("the session that the history begins in: %w", err)
 		}
 	}
-	out, err := req.Out.Create(rolloutPath(s.created, s.name(req.Log)))
+	out, err := req.Out.Create(rolloutPath(req, s.created, s.name(req.Log)))
 	if err != nil {
 		return err
 	}
@@ -239,13 +247,18 @@ func (s *survey) name(log format.LogID) string {
 const maxNamePart = 64
 
 // rolloutPath names a rollout as the CLI does, except that the time is UTC: the
-// CLI takes the local one, which is nobody else's.
-func rolloutPath(created, name string) string {
+// CLI takes the local one, which is nobody else's. A file that is installed gets
+// the local one, so that it meets the original if that is there.
+func rolloutPath(req convert.ExportRequest, created, name string) string {
 	t, err := schema.ParseTime(created)
 	if err != nil {
 		t = time.Unix(0, 0)
 	}
-	return t.UTC().Format("sessions/2006/01/02/rollout-2006-01-02T15-04-05-") + name + ".jsonl"
+	zone := time.UTC
+	if req.Options[OptionInstall] == "true" {
+		zone = time.Local
+	}
+	return t.In(zone).Format("sessions/2006/01/02/rollout-2006-01-02T15-04-05-") + name + ".jsonl"
 }
 
 // exportSide writes the newest state of a session's side files: the lines of

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -118,11 +120,24 @@ func words(t testing.TB, store format.Store, m schema.Message) (list []string) {
 	return list
 }
 
+// TestMirrorsAreGivenBack compares bytes and path: the recordings were made where
+// the local time is UTC.
 func TestMirrorsAreGivenBack(t *testing.T) {
 	rollouts(t, func(name string, content []byte) {
-		got, _ := importContent(t, content).export(t, map[string]string{OptionOnly: "transcript"})
-		if !bytes.Equal(got, content) {
-			t.Errorf("%s: not the bytes that were there", name)
+		l := importContent(t, content)
+		out := &convert.FolderOutput{Dir: t.TempDir()}
+		err := Vendor{}.Export(context.Background(), convert.ExportRequest{
+			Store: l.store, Imports: l.imports, Log: l.log, Size: -1, Out: out, Options: map[string]string{OptionOnly: "transcript"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(out.Written[0])
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s: not the bytes that were there, %v", name, err)
+		}
+		if path := filepath.ToSlash(out.Written[0]); !strings.HasSuffix(path, name[strings.Index(name, "/sessions/"):]) {
+			t.Errorf("%s: given back as %s", name, path)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func exportView(ctx context.Context, req convert.ExportRequest, s *survey) error
 	w.thread = exportedThread(req.Log, s.size)
 	w.paginated = req.Options[OptionPaginated] == "true"
 	w.clock = cmp.Or(lineTime(s.created), noTime)
-	out, err := req.Out.Create(rolloutPath(w.clock, w.thread))
+	out, err := req.Out.Create(rolloutPath(req, w.clock, w.thread))
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,6 @@ type historyItem struct {
 	limit  int64  // fallback_token_limit_override, 0 if there is none
 	user   bool   // a message of role user
 	typed  bool   // real input
-	agents bool   // additional_tools: the system prompt is an item too
 }
 
 // NewHistory returns the history of a log without entries.

@@ -26,7 +26,7 @@ type Mapper struct {
 	numbers numbering
 
 	// Of the session.
-	begun     bool // the file's first session_meta has been seen, or a record that is none
+	opened    bool // the file's own session_meta, its first, has been seen
 	paginated bool
 	provider  string
 	model     string
@@ -59,7 +59,7 @@ func NewMapper(findings convert.Findings, base Base) *Mapper {
 // NextFile tells the mapper that the records to come are another file's, which
 // goes on where the ones before ended.
 func (m *Mapper) NextFile() {
-	m.begun = false
+	m.opened = false
 	m.paginated, m.hasUsageRecords, m.totalUsage = false, false, ""
 	m.numbers.close()
 }
@@ -67,24 +67,22 @@ func (m *Mapper) NextFile() {
 // Map implements [convert.Mapper].
 func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
 	r := record{m: m, run: run, line: rec.Line}
-	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opened); err != nil {
+	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opens); err != nil {
 		r.keep("", "not readable as JSON")
 		return
 	}
-	first := !m.begun
-	m.begun = true
 	if m.isBare() {
-		r.bare(first)
+		r.bare()
 	} else {
-		r.enveloped(first)
+		r.enveloped()
 	}
 	if len(run.Events) == 0 {
 		r.keep("", findingUnknown)
 	}
 }
 
-// opened are the members of a line that are read in the same walk.
-func (m *Mapper) opened(name []byte) *object {
+// opens gives the members of a line that are taken apart in the same walk.
+func (m *Mapper) opens(name []byte) *object {
 	switch string(name) {
 	case "payload":
 		return &m.payload
@@ -106,7 +104,7 @@ type record struct {
 }
 
 // enveloped maps {timestamp, type, payload, ...}.
-func (r *record) enveloped(first bool) {
+func (r *record) enveloped() {
 	m := r.m
 	kind := m.line.str("type")
 	r.setTime(m.line.str("timestamp"))
@@ -119,7 +117,7 @@ func (r *record) enveloped(first bool) {
 	}
 	switch kind {
 	case "session_meta":
-		if !first {
+		if m.opened {
 			r.keep(kind, "")
 			return
 		}
@@ -146,13 +144,13 @@ func (r *record) enveloped(first bool) {
 
 // bare maps a line of the first generation (0.25.0): the session's first line,
 // {"record_type":"state"}, or an item.
-func (r *record) bare(first bool) {
+func (r *record) bare() {
 	m := r.m
 	m.metadata.reset()
 	switch {
 	case m.line.get("record_type") != nil:
 		r.keep(m.line.str("record_type"), "")
-	case m.line.get("type") == nil && first && m.line.get("id") != nil:
+	case m.line.get("type") == nil && !m.opened && m.line.get("id") != nil:
 		r.setTime(m.line.str("timestamp"))
 		r.sessionMeta(&m.line)
 	case m.line.get("type") == nil:

@@ -115,7 +115,7 @@ func (i *identifier) identify(rec *convert.Record) (head sessionHead, done bool)
 		if head.id = i.body.str("id"); head.id == "" {
 			head.id = i.body.str("session_id")
 		}
-		if base := i.body.of("history_base", '{'); base != nil && i.seen == 1 {
+		if base := i.body.of("history_base", '{'); base != nil {
 			head.base = i.readBase(base)
 		}
 	case body == nil || kind.text() == "response_item":

@@ -51,7 +51,7 @@ func (r *record) sessionMeta(p *object) {
 		r.keep("session_meta", f)
 		return
 	}
-	m.provider, m.paginated = opened.Provider, paginated
+	m.opened, m.provider, m.paginated = true, opened.Provider, paginated
 	r.add(schema.ActorExecutor, 0, 0, opened)
 	if system != "" {
 		r.define(system)

@@ -21,8 +21,8 @@ import (
 // sideTables are the tables with session state that is not in the rollouts, as
 // 0.169.0 makes them.
 var sideTables = map[string]sideTable{
-	groupGoals: {name: "thread_goals", session: "thread_id", id: "thread_id"},
-	groupQueue: {name: "queued_items", session: "thread_id", id: "id"},
+	sideGoals: {name: "thread_goals", session: "thread_id", id: "thread_id"},
+	sideQueue: {name: "queued_items", session: "thread_id", id: "id"},
 }
 
 type sideTable struct{ name, session, id string }
@@ -51,7 +51,7 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) 
 	if name == "" {
 		return fmt.Errorf("%s: the database of this file is not there", src.Files[0].Path)
 	}
-	table := sideTables[src.Group]
+	table := sideTables[sideKind(src.Group)]
 	rows, err := readTable(ctx, name, table)
 	if err != nil {
 		return fmt.Errorf("%s, table %s: %w", path, table.name, err)

@@ -15,15 +15,15 @@ import (
 
 // importSide mirrors what a side file says about sessions into their assets logs.
 func importSide(ctx context.Context, m *convert.Mirror, src convert.Source) error {
-	switch src.Group {
-	case groupIndex:
+	switch sideKind(src.Group) {
+	case sideIndex:
 		for _, f := range src.Files {
 			if err := importIndex(ctx, m, src, f); err != nil {
 				return fmt.Errorf("%s: %w", f.Path, err)
 			}
 		}
 		return nil
-	case groupGoals, groupQueue:
+	case sideGoals, sideQueue:
 		return importDatabase(ctx, m, src)
 	}
 	return fmt.Errorf("side file group %q is not known", src.Group)
@@ -62,6 +62,9 @@ func (s *sideRows) add(session string, row sideRow) {
 
 // put mirrors the rows into the assets logs of their sessions.
 func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
+	if len(s.sessions) == 0 {
+		return convert.ErrNothing
+	}
 	for _, session := range s.sessions {
 		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
 		if err != nil {

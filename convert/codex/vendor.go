@@ -78,8 +78,10 @@ func importRollout(ctx context.Context, m *convert.Mirror, src convert.Source, f
 		NewMapper: func(findings convert.Findings) convert.Mapper { return NewMapper(findings, Base{}) },
 	}
 	if base != nil {
-		name = forkName(head.id, base.fork)
-		t.Base = &base.fork
+		if base.fork.Size > 0 {
+			name = forkName(head.id, base.fork)
+			t.Base = &base.fork
+		}
 		mapper, err := base.mapper(ctx, m.Store())
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)

@@ -26,7 +26,7 @@ var errNotDatabase = errors.New("not a readable SQLite database")
 // them, are never named in a query.
 var readTables = []string{tableProject, tableSession, tableMessage, tablePart, tableTodo, tableEvent, tablePermission}
 
-// maxInline is the largest row, in bytes, that is read into memory whole.
+// maxInline is the largest value, in bytes, that is read into memory whole.
 const maxInline = 16 << 20
 
 // maxGather is how much of a message's parts, in bytes, is gathered to sort it;
@@ -37,7 +37,11 @@ const maxGather = 4 << 20
 // shows in its tables and columns alone. It is used by one goroutine.
 type database struct {
 	db     *sql.DB
+	path   string
+	limit  int64 // values longer than this are not read whole
 	tables map[string]*table
+
+	prepared map[string]*sql.Stmt
 }
 
 // table is a table as this database has it.
@@ -45,8 +49,9 @@ type table struct {
 	name    string
 	columns []string
 	query   string // SELECT of everything, up to FROM and the table
-	// guarded columns are read as null when they are longer than maxInline.
+	// guarded columns are read as null when they are longer than limit.
 	guarded []bool
+	limit   int64
 	created int // place of time_created, -1 if there is none
 }
 
@@ -57,11 +62,12 @@ type row struct {
 	bytes   []byte // valid until the next row; nil if the row is too big
 	created int64  // milliseconds, 0 if there is none
 	size    int64  // of the values that were too big to read, 0 if none was
+	big     *bigRow
 }
 
 // openDatabase opens a copy made by [snapshot]. A file that is shorter than its
 // header says is refused by SQLite as a whole; cutShort opens it all the same.
-func openDatabase(ctx context.Context, path string, cutShort bool) (*database, error) {
+func openDatabase(ctx context.Context, path string, limit int64, cutShort bool) (*database, error) {
 	name := filepath.ToSlash(path)
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -72,7 +78,7 @@ func openDatabase(ctx context.Context, path string, cutShort bool) (*database, e
 		return nil, err
 	}
 	db.SetMaxOpenConns(2) // messages, and the parts of one
-	d := &database{db: db, tables: make(map[string]*table)}
+	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), prepared: make(map[string]*sql.Stmt)}
 	if err := d.readSchema(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -88,7 +94,13 @@ func cutShortPragma(cutShort bool) string {
 }
 
 // Close closes the copy.
-func (d *database) Close() error { return d.db.Close() }
+func (d *database) Close() error {
+	var err error
+	for _, stmt := range d.prepared {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, d.db.Close())
+}
 
 func (d *database) readSchema(ctx context.Context) error {
 	for _, name := range readTables {
@@ -128,7 +140,7 @@ func (d *database) readTable(ctx context.Context, name string) (*table, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	t := &table{name: name, created: -1}
+	t := &table{name: name, limit: d.limit, created: -1}
 	var list []string
 	for rows.Next() {
 		var column, kind string
@@ -141,7 +153,7 @@ func (d *database) readTable(ctx context.Context, name string) (*table, error) {
 		quoted := quoteName(column)
 		guard := strings.EqualFold(kind, "text") && column != "id" && !strings.HasSuffix(column, "_id")
 		if guard {
-			list = append(list, fmt.Sprintf("CASE WHEN octet_length(%s) > %d THEN NULL ELSE %s END, octet_length(%s)", quoted, maxInline, quoted, quoted))
+			list = append(list, fmt.Sprintf("CASE WHEN octet_length(%s) > %d THEN NULL ELSE %s END, octet_length(%s)", quoted, d.limit, quoted, quoted))
 		} else {
 			list = append(list, "+"+quoted) // + keeps the driver from making times of texts
 		}
@@ -388,7 +400,11 @@ func (d *database) todoRows(ctx context.Context, session string, yield func(row)
 
 // scan yields the rows of a query on one table. more is false when yield ended it.
 func (d *database) scan(ctx context.Context, t *table, where string, yield func(row) bool, args ...any) (more bool, err error) {
-	rows, err := d.db.QueryContext(ctx, t.query+" "+where, args...)
+	stmt, err := d.prepare(ctx, t.query+" "+where)
+	if err != nil {
+		return false, err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return false, err
 	}
@@ -403,6 +419,18 @@ func (d *database) scan(ctx context.Context, t *table, where string, yield func(
 		}
 	}
 	return true, rows.Err()
+}
+
+// prepare compiles a query once.
+func (d *database) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := d.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := d.db.PrepareContext(ctx, query)
+	if err == nil {
+		d.prepared[query] = stmt
+	}
+	return stmt, err
 }
 
 // scanner turns the values of a query into rows.
@@ -432,14 +460,16 @@ func (s *scanner) row() row {
 		r.created, _ = s.values[s.t.created].(int64)
 	}
 	for i := range s.values {
-		if n, _ := s.sizes[i].(int64); n > maxInline {
+		if n, _ := s.sizes[i].(int64); n > s.t.limit {
 			r.size += n
 		}
 	}
-	if r.size == 0 {
-		s.buffer = appendRow(s.buffer[:0], s.t.name, s.t.columns, s.values)
-		r.bytes = s.buffer
+	if r.size > 0 {
+		r.big = s.bigRow()
+		return r
 	}
+	s.buffer = appendRow(s.buffer[:0], s.t.name, s.t.columns, s.values)
+	r.bytes = s.buffer
 	return r
 }
 

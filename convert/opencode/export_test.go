@@ -55,7 +55,7 @@ func TestImportFileHoldsTheRowsData(t *testing.T) {
 		in := newTestImport()
 		in.run(t, nil, dir)
 		in.ok(t)
-		db, err := openDatabase(context.Background(), filepath.Join(dir, "opencode.db"), false)
+		db, err := openDatabase(context.Background(), filepath.Join(dir, "opencode.db"), maxInline, false)
 		if err != nil {
 			t.Fatal(err)
 		}

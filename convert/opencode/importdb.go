@@ -14,7 +14,7 @@ import (
 )
 
 // importDatabase mirrors every session of a database.
-func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, limit int64) error {
 	path := src.Group
 	if path == "" {
 		path = strings.TrimSuffix(src.Files[0].Path, walSuffix)
@@ -24,10 +24,10 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) 
 		return err
 	}
 	defer remove()
-	db, err := openDatabase(ctx, copied, false)
+	db, err := openDatabase(ctx, copied, limit, false)
 	cutShort := isDamage(err)
 	if cutShort {
-		db, err = openDatabase(ctx, copied, true)
+		db, err = openDatabase(ctx, copied, limit, true)
 	}
 	switch {
 	case errors.Is(err, errNotOpenCode):
@@ -157,7 +157,12 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		if done != nil {
 			done[key] = true
 		}
-		if err := log.put(ctx, key, r.bytes, fromRow); err != nil {
+		if r.big != nil {
+			err = di.putBig(ctx, log, key, r.big)
+		} else {
+			err = log.put(ctx, key, r.bytes, fromRow)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package opencode
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -26,6 +27,10 @@ type mapper struct {
 	messages map[string]*message
 	parts    map[string]place
 	orphans  map[string]string // by part: its message, which was not known
+
+	// Of the record that is mapped: strings that are blobs already (see elider).
+	elided map[string]schema.Blob
+	mark   string
 }
 
 // response names a model response of the log.
@@ -205,13 +210,25 @@ func emit(run *convert.Run, ms *int64, actor schema.ActorKind, at response, data
 	})
 }
 
-// text makes a Text of a string, or of a blob when it is long.
-func text(run *convert.Run, s string) schema.Text {
+// text makes a Text of a string, or of a blob when it is long. A placeholder
+// stands for a string that is a blob already.
+func (m *mapper) text(run *convert.Run, s string) schema.Text {
+	if ref, ok := m.elided[s]; ok {
+		return schema.Text{Blob: &ref, Set: true}
+	}
 	if len(s) <= schema.MaxString {
 		return schema.String(s)
 	}
-	ref := blob(run, []byte(s), "text/plain; charset=utf-8")
+	ref := blob(run, []byte(s), textMedia)
 	return schema.Text{Blob: &ref, Set: true}
+}
+
+// textMedia is the media type of texts that became blobs.
+const textMedia = "text/plain; charset=utf-8"
+
+// isElided reports whether JSON holds a placeholder.
+func (m *mapper) isElided(v []byte) bool {
+	return m.mark != "" && bytes.Contains(v, []byte(m.mark))
 }
 
 // blob adds content that the run's events refer to.

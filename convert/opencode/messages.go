@@ -106,7 +106,7 @@ func (m *mapper) mapAssistant(rec record, info *messageInfo, run *convert.Run) {
 		status, _ := integer(info.Error.Data.StatusCode)
 		failed := &schema.ModelFailed{MessageID: rec.messageID, Class: errorClass(info.Error.Name, status), HTTPStatus: status}
 		if info.Error.Data.Message != "" {
-			failed.Message = text(run, info.Error.Data.Message)
+			failed.Message = m.text(run, info.Error.Data.Message)
 		}
 		emit(run, milliseconds(info.Time.Completed), schema.ActorSystem, at, failed)
 	}

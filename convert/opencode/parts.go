@@ -136,13 +136,13 @@ func (m *mapper) userPart(rec record, info *partInfo, at response, run *convert.
 	}
 	switch info.Type {
 	case "text":
-		part := schema.Part{Type: schema.PartText, Text: text(run, info.Text)}
+		part := schema.Part{Type: schema.PartText, Text: m.text(run, info.Text)}
 		if info.Ignored {
 			part.Sent = notSent()
 		}
 		said.Content = []schema.Part{part}
 	case "file":
-		said.Content = []schema.Part{filePart(run, info.Mime, info.Filename, info.URL)}
+		said.Content = []schema.Part{m.filePart(run, info.Mime, info.Filename, info.URL)}
 	case "subtask":
 		said.Content, said.Origin = []schema.Part{schema.TextPart(subtaskText)}, schema.OriginCommand
 	case "compaction":
@@ -182,13 +182,13 @@ func (m *mapper) assistantPart(rec record, info *partInfo, at place, run *conver
 	out := &schema.ModelOutput{MessageID: rec.messageID, Synthetic: info.Synthetic}
 	switch info.Type {
 	case "text":
-		out.Blocks = []schema.Block{{Type: schema.BlockText, Text: text(run, info.Text)}}
+		out.Blocks = []schema.Block{{Type: schema.BlockText, Text: m.text(run, info.Text)}}
 	case "reasoning":
-		block := schema.Block{Type: schema.BlockReasoning, Text: text(run, info.Text)}
+		block := schema.Block{Type: schema.BlockReasoning, Text: m.text(run, info.Text)}
 		block.Seal = m.seal(rec, info, msg, run)
 		out.Blocks = []schema.Block{block}
 	case "file":
-		out.Blocks = []schema.Block{fileBlock(run, info)}
+		out.Blocks = []schema.Block{m.fileBlock(run, info)}
 	case "tool":
 		return m.toolPart(rec, info, at, run)
 	case "step-finish":
@@ -259,6 +259,10 @@ func (m *mapper) seal(rec record, info *partInfo, msg *message, run *convert.Run
 		m.find("seal-unreadable", rec)
 		return nil
 	}
+	if m.isElided(info.Metadata) || m.isElided([]byte(info.Text)) {
+		m.find("seal-too-big", rec)
+		return nil
+	}
 	seal := &schema.Seal{Provider: msg.provider, Model: msg.model}
 	var item []byte
 	switch {
@@ -300,7 +304,7 @@ func notSent() *bool { return new(bool) }
 // filePart says a file. The content of a data URL becomes a blob. Text files and
 // folders were expanded into text parts beside it; they and files that are only
 // named are not sent themselves.
-func filePart(run *convert.Run, mime, name, rawURL string) schema.Part {
+func (m *mapper) filePart(run *convert.Run, mime, name, rawURL string) schema.Part {
 	part := schema.Part{Type: schema.PartFile, Name: name}
 	if strings.HasPrefix(mime, "image/") {
 		part.Type = schema.PartImage
@@ -313,6 +317,9 @@ func filePart(run *convert.Run, mime, name, rawURL string) schema.Part {
 		part.Blob = &ref
 	} else {
 		part.URI = shorten(rawURL)
+		if m.isElided([]byte(rawURL)) {
+			part.URI = "" // too long to be decoded here; the record's bytes have it
+		}
 	}
 	if mime == "text/plain" || mime == "application/x-directory" || strings.HasPrefix(rawURL, "file:") {
 		part.Sent = notSent()
@@ -320,8 +327,8 @@ func filePart(run *convert.Run, mime, name, rawURL string) schema.Part {
 	return part
 }
 
-func fileBlock(run *convert.Run, info *partInfo) schema.Block {
-	part := filePart(run, info.Mime, info.Filename, info.URL)
+func (m *mapper) fileBlock(run *convert.Run, info *partInfo) schema.Block {
+	part := m.filePart(run, info.Mime, info.Filename, info.URL)
 	block := schema.Block{Type: schema.BlockFile, Blob: part.Blob, URI: part.URI, Name: part.Name}
 	if part.Type == schema.PartImage {
 		block.Type = schema.BlockImage

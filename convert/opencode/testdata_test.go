@@ -83,6 +83,7 @@ type testImport struct {
 	imports *convert.Imports
 	results []convert.FileResult
 	summary *convert.ImportSummary
+	vendor  Vendor
 }
 
 func newTestImport() *testImport {
@@ -94,7 +95,7 @@ func (in *testImport) run(t testing.TB, options map[string]string, paths ...stri
 	t.Helper()
 	in.results = nil
 	var err error
-	in.summary, err = convert.Import(context.Background(), in.store, in.imports, convert.NewRegistry(Vendor{}), convert.ImportOptions{
+	in.summary, err = convert.Import(context.Background(), in.store, in.imports, convert.NewRegistry(in.vendor), convert.ImportOptions{
 		Roots: paths, Options: options,
 		Progress: func(r convert.FileResult) { in.results = append(in.results, r) },
 	})

@@ -88,14 +88,16 @@ func (m *mapper) call(info *partInfo, index int64, key schema.CallKey, run *conv
 		block.Kind = schema.CallServer
 	}
 	if input := info.State.Input; len(input) > 0 {
-		if v, ok := schema.VendorJSON(input); ok && v.Kind() == '{' {
+		if m.isElided(input) {
+			block.Args = schema.At("/data/state/input")
+		} else if v, ok := schema.VendorJSON(input); ok && v.Kind() == '{' {
 			block.Args = v
 		} else {
-			block.ArgsRaw = text(run, strings.ToValidUTF8(string(input), "\uFFFD"))
+			block.ArgsRaw = m.text(run, strings.ToValidUTF8(string(input), "\uFFFD"))
 		}
 	}
 	if raw := info.State.Raw; raw != nil && *raw != "" && block.ArgsRaw.IsZero() {
-		block.ArgsRaw = text(run, *raw)
+		block.ArgsRaw = m.text(run, *raw)
 	}
 	return block
 }
@@ -107,9 +109,9 @@ func (m *mapper) result(rec record, info *partInfo, key schema.CallKey, run *con
 	switch strings.ToLower(state.Status) {
 	case "completed":
 		result.Status = schema.StatusOK
-		result.Content = []schema.Part{{Type: schema.PartText, Text: text(run, state.Output)}}
+		result.Content = []schema.Part{{Type: schema.PartText, Text: m.text(run, state.Output)}}
 		for _, a := range state.Attachments {
-			part := filePart(run, a.Mime, a.Filename, a.URL)
+			part := m.filePart(run, a.Mime, a.Filename, a.URL)
 			result.Content = append(result.Content, part)
 		}
 		result.Cleared = milliseconds(state.Time.Compacted) != nil
@@ -120,7 +122,7 @@ func (m *mapper) result(rec record, info *partInfo, key schema.CallKey, run *con
 			// The tool then sends what there was of the output, and no error.
 			result.Status, said = schema.StatusCancelled, textOf(state.Metadata.Output)
 		}
-		result.Content = []schema.Part{{Type: schema.PartText, Text: text(run, strings.ToValidUTF8(said, "\uFFFD"))}}
+		result.Content = []schema.Part{{Type: schema.PartText, Text: m.text(run, strings.ToValidUTF8(said, "\uFFFD"))}}
 	case "running", "pending":
 		return nil
 	default:

@@ -1,6 +1,7 @@
 package opencode
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -15,6 +16,8 @@ type Vendor struct {
 	// Command is the tool's own command, which only [Vendor.Register] runs.
 	// Empty: `opencode`, looked up in the PATH.
 	Command string
+
+	limit int64 // of values that are read whole, in bytes; 0: maxInline
 }
 
 // optionEvents asks for the rows of table event, the tool's own history of
@@ -26,10 +29,10 @@ const optionEvents = "events"
 func (Vendor) Name() string { return VendorName }
 
 // Import implements [convert.Vendor]. Of the options it knows `events`.
-func (Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+func (v Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Source) error {
 	switch src.Kind {
 	case convert.ClaimDatabase:
-		return importDatabase(ctx, m, src)
+		return importDatabase(ctx, m, src, cmp.Or(v.limit, maxInline))
 	case convert.ClaimTree:
 		return importTree(ctx, m, src)
 	case convert.ClaimTranscript:

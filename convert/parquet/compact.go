@@ -131,7 +131,7 @@ func (x *exporter) merge(t Table, date string, files []source) error {
 }
 
 func mergeRows[T any](x *exporter, l layout[T], date string, files []source, logOf func(*T) string) error {
-	w := newTableWriter(x.opts.Out, l)
+	w := newTableWriter(x.opts.Out, l, &x.codec)
 	defer w.abort()
 	// The rows of a log stand together in one file, so that reading the logs in
 	// order, each from its file, gives them in order. Files hold their logs in

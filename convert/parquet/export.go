@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/format"
 )
@@ -83,6 +85,7 @@ type exporter struct {
 	store format.Store
 	opts  Options
 	lock  *os.File
+	codec zstd.Codec // its encoders are large: all writers share them
 
 	mu      sync.Mutex // guards what follows
 	old     manifest   // what counts
@@ -126,7 +129,7 @@ func open(store format.Store, opts Options) (*exporter, error) {
 		return nil, err
 	}
 	return &exporter{
-		store: store, opts: opts, lock: lock, old: old, folders: make(map[string]bool),
+		store: store, opts: opts, lock: lock, codec: zstd.Codec{Level: zstd.SpeedFastest}, old: old, folders: make(map[string]bool),
 		result: Result{Rows: make(map[Table]int64), Bytes: make(map[Table]int64)},
 	}, nil
 }
@@ -258,13 +261,13 @@ type worker struct {
 
 func newWorker(x *exporter) *worker {
 	w := &worker{x: x, writers: make(map[Table]fileWriter)}
-	sessions := newTableWriter(x.opts.Out, sessionLayout())
-	events := newTableWriter(x.opts.Out, eventLayout())
-	blocks := newTableWriter(x.opts.Out, blockLayout())
-	models := newTableWriter(x.opts.Out, modelCallLayout())
-	tools := newTableWriter(x.opts.Out, toolCallLayout())
-	touches := newTableWriter(x.opts.Out, fileTouchLayout())
-	compactions := newTableWriter(x.opts.Out, compactionLayout())
+	sessions := newTableWriter(x.opts.Out, sessionLayout(), &x.codec)
+	events := newTableWriter(x.opts.Out, eventLayout(), &x.codec)
+	blocks := newTableWriter(x.opts.Out, blockLayout(), &x.codec)
+	models := newTableWriter(x.opts.Out, modelCallLayout(), &x.codec)
+	tools := newTableWriter(x.opts.Out, toolCallLayout(), &x.codec)
+	touches := newTableWriter(x.opts.Out, fileTouchLayout(), &x.codec)
+	compactions := newTableWriter(x.opts.Out, compactionLayout(), &x.codec)
 	w.sink.Session = func(row *tables.Session) error {
 		w.started = row.Started
 		if w.writers[Sessions] == nil {
@@ -338,6 +341,13 @@ func (w *worker) update(ctx context.Context, log format.LogID) (deed, error) {
 	if err != nil || current {
 		return unchanged, err
 	}
+	info, err := x.store.Info(ctx, log)
+	if err != nil {
+		return unchanged, err
+	}
+	for _, writer := range w.writers {
+		writer.expect(info.Size)
+	}
 	w.started = nil
 	head, err := tables.Project(ctx, x.store, log, x.opts.Rows, w.sink)
 	if err != nil {
@@ -408,22 +418,31 @@ func (w *worker) place(head format.Head) error {
 	if p := x.opts.Rows.Prices; p != nil {
 		meta = append(meta, keyValue{"ownlog.prices", p.Version})
 	}
-	for _, t := range x.opts.Tables {
-		temp, rows, bytes, err := w.writers[t].finish(meta, false)
-		if err != nil {
-			return err
-		}
-		p := part{rows: rows, bytes: bytes, variant: x.variant(t)}
-		if temp != "" {
-			p.path = logPath(t, date, head.Log)
-			if err := x.rename(temp, p.path); err != nil {
-				return err
-			}
-		}
-		now.parts[t] = p
+	// Together, because most of the time goes to waiting for the disk.
+	var group sync.WaitGroup
+	parts, errs := make([]part, len(x.opts.Tables)), make([]error, len(x.opts.Tables))
+	for i, t := range x.opts.Tables {
+		group.Go(func() { parts[i], errs[i] = w.placeTable(t, date, head.Log, meta) })
+	}
+	group.Wait()
+	for i, t := range x.opts.Tables {
+		now.parts[t] = parts[i]
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	x.note(now)
 	return nil
+}
+
+// placeTable completes a log's file of one table and moves it to its place.
+func (w *worker) placeTable(t Table, date string, log format.LogID, meta []keyValue) (part, error) {
+	temp, rows, bytes, err := w.writers[t].finish(meta, false)
+	if err != nil || temp == "" {
+		return part{variant: w.x.variant(t)}, err
+	}
+	p := part{path: logPath(t, date, log), rows: rows, bytes: bytes, variant: w.x.variant(t)}
+	return p, w.x.rename(temp, p.path)
 }
 
 // rename puts a finished file in its place.

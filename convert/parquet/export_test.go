@@ -345,7 +345,7 @@ func TestKilledExport(t *testing.T) {
 	}
 	out := t.TempDir()
 	whole := 0
-	for i := range 12 {
+	for i := range 6 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledExport$")
 		cmd.Env = append(os.Environ(), child+"="+out)
 		if err := cmd.Start(); err != nil {
@@ -356,7 +356,7 @@ func TestKilledExport(t *testing.T) {
 				break
 			}
 		}
-		time.Sleep(time.Duration(i*i*3) * time.Millisecond)
+		time.Sleep(time.Duration(i*i*10) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	pq "github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"github.com/ownlog/ownlog/convert/tables"
 )
@@ -42,6 +42,8 @@ func ParseTable(name string) (Table, error) {
 // until it is written.
 const (
 	pageBytes  = 1 << 20
+	smallPage  = 64 << 10 // for logs of at most smallLog entries: a page is allocated before it is filled
+	smallLog   = 8 << 10
 	groupRows  = 64 << 10
 	groupBytes = 32 << 20
 	batchRows  = 128
@@ -107,15 +109,15 @@ func compactionLayout() layout[tables.Compaction] {
 		func(*tables.Compaction) int { return 64 }}
 }
 
-// options returns how the table's files are written.
-func (l layout[T]) options() []pq.WriterOption {
+// options returns how the table's files are written; page is the bytes of a page.
+func (l layout[T]) options(page int, codec compress.Codec) []pq.WriterOption {
 	opts := []pq.WriterOption{
 		pq.CreatedBy("ownlog", fmt.Sprint(tables.Version), ""),
-		pq.PageBufferSize(pageBytes),
+		pq.PageBufferSize(page),
 		pq.MaxRowsPerRowGroup(groupRows),
 		// The tag delta is refused for pointers.
 		pq.DefaultEncodingFor(pq.Int64, &pq.DeltaBinaryPacked),
-		pq.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		pq.Compression(codec),
 		pq.SortingWriterConfig(pq.SortingColumns(pq.Ascending("log_id"), pq.Ascending("seq"))),
 	}
 	for _, column := range l.long {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	pq "github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"github.com/ownlog/ownlog/convert/tables"
 )
@@ -13,19 +15,23 @@ import (
 // tableWriter writes one file of a table after another. It is used by one
 // goroutine.
 type tableWriter[T any] struct {
-	layout  layout[T]
-	options []pq.WriterOption
-	folder  string // of the table
-	pq      *pq.GenericWriter[T]
-	file    *os.File // being written, nil between files
-	batch   []T
-	weight  int // of the batch
-	group   int // weight of the row group
-	rows    int64
+	layout layout[T]
+	large  []pq.WriterOption
+	small  []pq.WriterOption // for small logs
+	tiny   bool              // the next file is of a small log
+	folder string            // of the table
+	pq     *pq.GenericWriter[T]
+	file   *os.File // being written, nil between files
+	batch  []T
+	weight int // of the batch
+	group  int // weight of the row group
+	rows   int64
 }
 
 // fileWriter is a tableWriter of any row type.
 type fileWriter interface {
+	// expect says of how many entries the log of the next file is.
+	expect(entries int64)
 	// finish completes the file under its temporary name and returns that, its
 	// rows and its bytes; without rows there is no file, unless empty is set.
 	finish(meta []keyValue, empty bool) (temp string, rows, bytes int64, err error)
@@ -36,9 +42,11 @@ type fileWriter interface {
 // keyValue is one piece of a file's footer metadata.
 type keyValue struct{ key, value string }
 
-func newTableWriter[T any](out string, l layout[T]) *tableWriter[T] {
-	return &tableWriter[T]{layout: l, options: l.options(), folder: filepath.Join(out, string(l.table))}
+func newTableWriter[T any](out string, l layout[T], codec compress.Codec) *tableWriter[T] {
+	return &tableWriter[T]{layout: l, large: l.options(pageBytes, codec), small: l.options(smallPage, codec), folder: filepath.Join(out, string(l.table))}
 }
+
+func (w *tableWriter[T]) expect(entries int64) { w.tiny = entries <= smallLog }
 
 // write adds a row to the file, which it begins if there is none.
 func (w *tableWriter[T]) write(row *T) error {
@@ -66,7 +74,11 @@ func (w *tableWriter[T]) begin() error {
 	w.file, w.rows, w.group, w.weight, w.batch = f, 0, 0, 0, w.batch[:0]
 	// A writer that is Reset, as of version 0.32, forgets the names of columns in
 	// the metadata of row groups, and some readers need them.
-	w.pq = pq.NewGenericWriter[T](f, w.options...)
+	options := w.large
+	if w.tiny {
+		options = w.small
+	}
+	w.pq = pq.NewGenericWriter[T](f, options...)
 	return nil
 }
 
@@ -105,7 +117,7 @@ func (w *tableWriter[T]) finish(meta []keyValue, empty bool) (string, int64, int
 	if err := w.flush(); err != nil {
 		return "", 0, 0, err
 	}
-	for _, kv := range append(meta, columnDocs[T](w.layout.table)...) {
+	for _, kv := range slices.Concat(meta, columnDocs[T](w.layout.table)) {
 		w.pq.SetKeyValueMetadata(kv.key, kv.value)
 	}
 	if err := w.pq.Close(); err != nil {

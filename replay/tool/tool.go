@@ -103,7 +103,7 @@ func (l Limits) output() int {
 	return DefaultOutput
 }
 
-// Errorf makes the result of a call that failed.
+// errorResult is the result of a call that failed.
 func errorResult(msg string) Result {
 	return Result{Status: schema.StatusError, Content: []schema.Part{schema.TextPart(msg)}}
 }

@@ -1,0 +1,164 @@
+package format_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/format/storetest"
+)
+
+// appenderEnv makes the test binary a process that appends until it is killed.
+const appenderEnv = "OWNLOG_TEST_APPENDER"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(appenderEnv); args != "" {
+		if err := appendForever(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// appendForever appends entries in batches of one to four and says on stdout
+// what was acknowledged. Now and then it seals.
+func appendForever(args string) error {
+	var dir, id, writer string
+	if _, err := fmt.Sscan(args, &dir, &id, &writer); err != nil {
+		return err
+	}
+	log, err := format.ParseLogID(id)
+	if err != nil {
+		return err
+	}
+	s, err := format.OpenDirStore(dir, format.WithRollSize(4000))
+	if err != nil {
+		return err
+	}
+	at := int64(0)
+	for i := 0; ; {
+		batch := make([][]byte, 1+rand.IntN(4))
+		for k := range batch {
+			batch[k] = fmt.Appendf(nil, `{"w":%q,"i":%d,"pad":"%s"}`, writer, i+k, strings.Repeat("p", rand.IntN(300)))
+		}
+		size, err := s.Append(context.Background(), log, at, batch)
+		var c *format.ConflictError
+		if errors.As(err, &c) {
+			at = c.Size
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for k := range batch {
+			fmt.Println(at+int64(k), i+k)
+		}
+		i += len(batch)
+		at = size
+		if rand.IntN(20) == 0 {
+			if _, err := s.Seal(context.Background(), log); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// TestKilledProcesses lets several processes append to one log at once, and
+// kills them at any moment: nothing acknowledged is lost, doubled or reordered.
+// OWNLOG_SOAK sets how many rounds.
+func TestKilledProcesses(t *testing.T) {
+	rounds := 3
+	if text := os.Getenv("OWNLOG_SOAK"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounds = n
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, log := t.TempDir(), format.NewLogID()
+	acked := map[int64]string{}
+	var mu sync.Mutex
+	for round := range rounds {
+		var wg sync.WaitGroup
+		for p := range 3 {
+			writer := fmt.Sprintf("%d.%d", round, p)
+			cmd := exec.Command(exe) // #nosec G204 -- this binary
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s", appenderEnv, dir, log, writer))
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for lines := bufio.NewScanner(out); lines.Scan(); {
+					var seq int64
+					var i int
+					if n, _ := fmt.Sscan(lines.Text(), &seq, &i); n < 2 {
+						continue // the writer died while it wrote the line
+					}
+					mu.Lock()
+					if before, there := acked[seq]; there {
+						t.Errorf("entry %d was acknowledged to %s and to %s", seq, before, writer)
+					}
+					acked[seq] = fmt.Sprintf(`{"w":%q,"i":%d,`, writer, i)
+					mu.Unlock()
+				}
+				_ = cmd.Wait() // it was killed
+				if stderr.Len() > 0 {
+					t.Errorf("writer %s: %s", writer, &stderr)
+				}
+			}()
+			time.AfterFunc(time.Duration(150+rand.IntN(250))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		}
+		wg.Wait()
+		s := openDir(t, dir)
+		all := storetest.ReadAll(t, s, log, 0)
+		mu.Lock()
+		for seq, begin := range acked {
+			if seq >= int64(len(all)) || !strings.HasPrefix(string(all[seq]), begin) {
+				t.Fatalf("round %d: entry %d was acknowledged as %s and is not there: %d entries", round, seq, begin, len(all))
+			}
+		}
+		mu.Unlock()
+		next := map[string]int{}
+		for seq, e := range all {
+			var w string
+			var i int
+			if _, err := fmt.Sscanf(string(e), `{"w":%q,"i":%d,`, &w, &i); err != nil {
+				t.Fatal(err)
+			}
+			if i != next[w] {
+				t.Fatalf("round %d: entry %d is number %d of writer %s, want %d", round, seq, i, w, next[w])
+			}
+			next[w]++
+		}
+		if r, problems := verify(t, s, log, format.VerifyOptions{Strict: true}); !r.OK() {
+			t.Fatalf("round %d: %s:\n%s", round, r.Status, problems)
+		}
+	}
+	if len(acked) == 0 {
+		t.Error("nothing was ever acknowledged")
+	}
+}
