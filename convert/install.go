@@ -11,6 +11,11 @@ type Installer interface {
 	// Register makes the tool list the sessions whose files are in place. It runs
 	// the tool; the tool's own databases are never touched.
 	Register(ctx context.Context, installed Installed) error
+	// ResumeCommand returns the tool's own command that goes on with the session
+	// in place: the name of the program and its arguments, to be run in the
+	// session's working folder. None of them begins with a hyphen or means
+	// anything to a shell unless it is a flag given here.
+	ResumeCommand(installed Installed) ([]string, error)
 }
 
 // Installed says what was put in place.

@@ -10,7 +10,7 @@ import (
 
 // baseline holds the findings that are known: how often each, by where it is and
 // which rule. The zero baseline knows none.
-type baseline map[string]int
+type baseline map[string]int64
 
 // maxBaseline is the largest baseline file, in bytes.
 const maxBaseline = 256 << 20
@@ -32,7 +32,8 @@ func readBaseline(name string) (baseline, error) {
 	known := make(baseline)
 	for i := range doc.Logs {
 		for j := range doc.Logs[i].Findings {
-			known[findingKey(&doc.Logs[i], &doc.Logs[i].Findings[j])]++
+			f := &doc.Logs[i].Findings[j]
+			known[findingKey(&doc.Logs[i], f)] += max(1, f.Count)
 		}
 	}
 	return known, nil
@@ -42,10 +43,11 @@ func readBaseline(name string) (baseline, error) {
 // and is there twice now is new once.
 func (b baseline) holds(doc *verifyLog, f *verifyFinding) bool {
 	key := findingKey(doc, f)
-	if b[key] == 0 {
+	n := max(1, f.Count)
+	if b[key] < n {
 		return false
 	}
-	b[key]--
+	b[key] -= n
 	return true
 }
 

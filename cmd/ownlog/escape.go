@@ -67,3 +67,11 @@ func isTerminalEscaper(w io.Writer) bool {
 	_, ok := w.(*terminalEscaper)
 	return ok
 }
+
+// unescaped returns the writer below [escapeTerminal].
+func unescaped(w io.Writer) io.Writer {
+	if e, ok := w.(*terminalEscaper); ok {
+		return e.w
+	}
+	return w
+}

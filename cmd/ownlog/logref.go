@@ -51,10 +51,13 @@ func (s *session) resolve(ctx context.Context, store *format.DirStore, imports *
 	base := name
 	if at := strings.LastIndexByte(name, '@'); at > 0 {
 		size, err := strconv.ParseInt(name[at+1:], 10, 64)
-		if err != nil || size < 0 {
+		_, missing := os.Stat(name)
+		switch {
+		case err == nil && size >= 0:
+			base, ref.Size = name[:at], size
+		case missing != nil:
 			return ref, usageError(fmt.Errorf("%s: what follows @ is not a number of entries", name))
 		}
-		base, ref.Size = name[:at], size
 	}
 	found, err := s.find(ctx, &ref, base)
 	if err != nil {
@@ -134,6 +137,9 @@ func findPrefix(ctx context.Context, ref *logRef, prefix string) (bool, error) {
 	return false, usageError(fmt.Errorf("%s begins the ids of %d logs, %s and %s among them; give more of it", prefix, len(matches), matches[0], matches[1]))
 }
 
+// errNotLogFolder: a path is there and is no log's.
+var errNotLogFolder = errors.New("not the folder of a log (want .../logs/<id>)")
+
 // findPath takes <store>/logs/<id>, or a file in it, of any store.
 func findPath(ctx context.Context, ref *logRef, name string) (bool, error) {
 	st, err := os.Stat(name)
@@ -149,7 +155,7 @@ func findPath(ctx context.Context, ref *logRef, name string) (bool, error) {
 	}
 	id, err := format.ParseLogID(filepath.Base(dir))
 	if err != nil || filepath.Base(filepath.Dir(dir)) != "logs" {
-		return false, usageError(fmt.Errorf("%s: not the folder of a log (want .../logs/<id>)", name))
+		return false, usageError(fmt.Errorf("%s: %w", name, errNotLogFolder))
 	}
 	store, imports, err := openStoreAt(filepath.Dir(filepath.Dir(dir)))
 	if err != nil {

@@ -36,6 +36,10 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 			t.Errorf("%s declares no %s constants: the test looks in the wrong place", code.file, code.prefix)
 		}
 	}
+	for _, code := range findingCodes(t, filepath.Join(root, "convert")) {
+		want[sourceRules+code] = true
+	}
+	want[sourceUnreadable], want[sourceUnfinished] = true, true
 	page, err := os.ReadFile(filepath.Join(root, "docs", "rules.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,4 +78,48 @@ func stringConstants(t *testing.T, file, prefix string) []string {
 		return true
 	})
 	return values
+}
+
+// findingSites are the ways in which importers say the code of a finding.
+var findingSites = []*regexp.Regexp{
+	regexp.MustCompile(`(?:[fF]indings(?:\(\))?\.Add|\.found|\.find)\("([a-z-]+)"`),
+	regexp.MustCompile(`\bFinding[A-Z]\w* += "([a-z-]+)"`),
+	regexp.MustCompile(`\.unreadable\(.*"([a-z-]+)"\)`),
+	regexp.MustCompile(`\bfinding: "([a-z-]+)"`),
+	regexp.MustCompile(`\bpartWithoutMessage = "([a-z-]+)"`),
+	regexp.MustCompile(`(?m)^\t*return "([a-z]+-[a-z-]+)"$`), // findingCode
+}
+
+// findingCodes returns the codes of findings in the source of the importers.
+func findingCodes(t *testing.T, folder string) []string {
+	t.Helper()
+	codes := make(map[string]bool)
+	for _, vendor := range []string{"", "claudecode", "codex", "opencode"} {
+		files, err := filepath.Glob(filepath.Join(folder, vendor, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(codes)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, site := range findingSites {
+				if i == len(findingSites)-1 && filepath.Base(file) != "mapper.go" {
+					continue
+				}
+				for _, m := range site.FindAllStringSubmatch(string(source), -1) {
+					codes[m[1]] = true
+				}
+			}
+		}
+		if len(codes) == before {
+			t.Errorf("no findings in %s: the test looks in the wrong place", filepath.Join(folder, vendor))
+		}
+	}
+	return slices.Sorted(maps.Keys(codes))
 }

@@ -16,6 +16,7 @@ func (s *session) verbs() []*cli.Command {
 		s.headVerb(),
 		s.extendsVerb(),
 		s.exportVerb(),
+		s.handoffVerb(),
 		s.forkVerb(),
 		s.resumeVerb(),
 		s.allowVerb(),

@@ -7,11 +7,14 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -21,10 +24,10 @@ func (s *session) verifyVerb() *cli.Command {
 	return &cli.Command{
 		Name:      "verify",
 		Usage:     "check that logs are whole and mean something",
-		ArgsUsage: "[LOG|SEGMENT...]",
+		ArgsUsage: "[LOG|SEGMENT|PATH...]",
 		Description: "Without operands it checks every log of the store: checksums, hashes, indexes and blobs, and what entries\n" +
-			"mean (rules of spec/events.md). A SEGMENT is a segment file, checked alone. It exits with 1 if anything is\n" +
-			"wrong. Loss at the very end of a log shows only against a head that was kept: --expect. docs/rules.md\n" +
+			"mean (rules of spec/events.md). A SEGMENT is a segment file, checked alone; any other PATH is a vendor's\n" +
+			"file, database or folder of them, which is read and never changed. It exits with 1 if anything is wrong. Loss at the very end of a log shows only against a head that was kept: --expect. docs/rules.md\n" +
 			"explains every rule. A baseline is what --format json printed before: what it lists does not fail again.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "expect", Usage: "head (id@size#root) that the log must have or extend; may be repeated"},
@@ -79,6 +82,12 @@ func (s *session) runVerify(c *cli.Context) (err error) {
 			continue
 		}
 		ref, err := s.resolve(c.Context, store, imports, name)
+		if errors.Is(err, errNotLogFolder) {
+			if err := s.verifySource(c.Context, v, name); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -92,8 +101,30 @@ func (s *session) runVerify(c *cli.Context) (err error) {
 	return v.finish()
 }
 
-// isSegment tells whether an operand is the file of a segment.
+// verifySource checks a path that is no log's: vendors' files, else a segment
+// under another name.
+func (s *session) verifySource(ctx context.Context, v *verification, name string) error {
+	claimed, err := v.source(ctx, name, convert.Environment{Home: s.Home, Getenv: s.Getenv})
+	switch {
+	case err != nil || claimed:
+		return err
+	case hasSegmentSuffix(name):
+		return v.segment(ctx, name)
+	}
+	return usageError(fmt.Errorf("%s: neither a log nor a session of a vendor", name))
+}
+
+// isSegment tells whether an operand is the file of a segment, by the name that
+// every segment of a store has.
 func isSegment(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular() && segmentFileName.MatchString(filepath.Base(name))
+}
+
+// segmentFileName is said in spec/store.md.
+var segmentFileName = regexp.MustCompile(`^[0-9]{16}\.jsonl(\.zst)?$`)
+
+func hasSegmentSuffix(name string) bool {
 	st, err := os.Stat(name)
 	return err == nil && st.Mode().IsRegular() && (strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".jsonl.zst"))
 }

@@ -85,6 +85,7 @@ type verifyFinding struct {
 	Offset  *int64 `json:"offset,omitzero"`
 	Line    int64  `json:"line,omitzero"`
 	Seq     *int64 `json:"seq,omitzero"`
+	Count   int64  `json:"count,omitzero"` // how often in a vendor's file; the place is the first
 	Message string `json:"message"`
 	Known   bool   `json:"known,omitzero"` // the baseline has it
 }

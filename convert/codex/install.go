@@ -34,25 +34,44 @@ const endPatience = 5 * time.Second
 // installPatience is how long the CLI may take to list and name sessions.
 const installPatience = 2 * time.Minute
 
-// rolloutThread cuts the session's id out of a rollout's name.
-var rolloutThread = regexp.MustCompile(`^rollout-.{19}-(.+)\.jsonl$`)
+// rolloutThread cuts the session's id out of a rollout's name. An id that the tool
+// would take for a flag is none.
+var rolloutThread = regexp.MustCompile(`^rollout-.{19}-([0-9A-Za-z_][0-9A-Za-z_-]*)\.jsonl$`)
+
+// ResumeCommand implements [convert.Installer].
+func (v Vendor) ResumeCommand(in convert.Installed) ([]string, error) {
+	thread, err := threadOf(in)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"codex", "resume", thread}, nil
+}
+
+// threadOf returns the id of the session in place. The last file is the session;
+// those before it are what its history begins in.
+func threadOf(in convert.Installed) (string, error) {
+	if len(in.Files) == 0 {
+		return "", errors.New("nothing was installed")
+	}
+	last := in.Files[len(in.Files)-1]
+	m := rolloutThread.FindStringSubmatch(filepath.Base(last))
+	if m == nil {
+		return "", fmt.Errorf("%s: not named as a session of the tool", last)
+	}
+	return m[1], nil
+}
 
 // Register implements [convert.Installer]: it asks the CLI's app-server for its
 // list of sessions, which makes it look for new files, and has it set the name.
-// The last file is the session; those before it are what its history begins in.
 func (v Vendor) Register(ctx context.Context, in convert.Installed) error {
-	if len(in.Files) == 0 {
-		return errors.New("nothing was installed")
-	}
-	m := rolloutThread.FindStringSubmatch(filepath.Base(in.Files[len(in.Files)-1]))
-	if m == nil {
-		return fmt.Errorf("%s: not named as a session of the tool", in.Files[len(in.Files)-1])
+	thread, err := threadOf(in)
+	if err != nil {
+		return err
 	}
 	command := v.Command
 	if command == "" {
-		var err error
 		if command, err = exec.LookPath("codex"); err != nil {
-			return fmt.Errorf("the files are in place, and `codex resume %s` will find the session; to have it listed the codex command is needed: %w", m[1], err)
+			return fmt.Errorf("the files are in place, and `codex resume %s` will find the session; to have it listed the codex command is needed: %w", thread, err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, installPatience)
@@ -61,7 +80,7 @@ func (v Vendor) Register(ctx context.Context, in convert.Installed) error {
 	if err != nil {
 		return err
 	}
-	err = register(server, m[1], in.Title)
+	err = register(server, thread, in.Title)
 	return errors.Join(err, server.close())
 }
 

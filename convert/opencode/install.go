@@ -55,6 +55,20 @@ func (v Vendor) Register(ctx context.Context, in convert.Installed) error {
 	return nil
 }
 
+// ResumeCommand implements [convert.Installer]. The last file is the session;
+// those before it are its subagents'.
+func (Vendor) ResumeCommand(in convert.Installed) ([]string, error) {
+	if len(in.Files) == 0 {
+		return nil, errors.New("nothing was installed")
+	}
+	last := in.Files[len(in.Files)-1]
+	id, ok := strings.CutSuffix(filepath.Base(last), ".json")
+	if !ok || !strings.HasPrefix(id, "ses_") || !plainName(id) {
+		return nil, fmt.Errorf("%s: not named as a session of the tool", last)
+	}
+	return []string{"opencode", "--session", id}, nil
+}
+
 func register(ctx context.Context, command, file string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
