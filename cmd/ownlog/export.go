@@ -10,6 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/convert/opencode"
+	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -31,6 +33,10 @@ func (s *session) exportVerb() *cli.Command {
 			&cli.BoolFlag{Name: "remap", Usage: "with --cwd: replace the old working folder in tool arguments, too"},
 			&cli.BoolFlag{Name: "paginated", Usage: "codex: write the paginated form, which shows tool calls"},
 			&cli.StringFlag{Name: "only", Usage: "transcript: leave out subagents and side files"},
+			&cli.StringFlag{Name: "provider", Usage: "codex, opencode: name of the provider the session is given to"},
+			&cli.StringFlag{Name: "model", Usage: "opencode: model of messages that name none"},
+			&cli.StringFlag{Name: "system", Usage: "codex: keep, to give the session's system prompt to the tool instead of its own"},
+			&cli.BoolFlag{Name: "rewrite", Usage: "codex: write the session anew instead of giving its bytes back"},
 		}, parquetFlags()...),
 		Action: s.runExport,
 	}
@@ -54,6 +60,12 @@ func (s *session) runExport(c *cli.Context) (err error) {
 		out = folder
 	}
 	total := new(schema.Fidelity)
+	if c.String("to") == targetDatabase && len(refs) > 1 {
+		if err := s.exportDatabase(c, refs, out, total); err != nil {
+			return err
+		}
+		refs = nil
+	}
 	for _, ref := range refs {
 		report := new(schema.Fidelity)
 		if err := s.exportLog(c, ref, out, report); err != nil {
@@ -71,7 +83,7 @@ func (s *session) runExport(c *cli.Context) (err error) {
 }
 
 // vendorOptions are the flags that are handed to the vendor by name.
-var vendorOptions = []string{"to", "cwd", "remap", "paginated", "only"}
+var vendorOptions = []string{"to", "cwd", "remap", "paginated", "only", "provider", "model", "system", "rewrite"}
 
 // exportLog writes one log.
 func (s *session) exportLog(c *cli.Context, ref logRef, out convert.Output, report *schema.Fidelity) error {
@@ -101,6 +113,20 @@ const (
 	targetParquet  = "parquet"
 	targetDatabase = "opencode-db"
 )
+
+// exportDatabase writes several sessions into one database.
+func (s *session) exportDatabase(c *cli.Context, refs []logRef, out convert.Output, report *schema.Fidelity) error {
+	var more []format.LogID
+	for _, ref := range refs {
+		if ref.Size >= 0 || ref.Store != refs[0].Store {
+			return usageError(errors.New("a database of several sessions takes whole logs of one store"))
+		}
+		more = append(more, ref.Log)
+	}
+	return opencode.ExportDatabase(c.Context, convert.ExportRequest{
+		Store: refs[0].Store, Imports: refs[0].Imports, Log: refs[0].Log, Size: -1, Out: out, Report: report,
+	}, more[1:]...)
+}
 
 // exportTarget finds the vendor to export to: the one named, else the one that the
 // log came from.

@@ -29,6 +29,7 @@ func (s *session) importVerb() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and write nothing"},
 			&cli.StringFlag{Name: "since", Usage: "only files modified since then: a date, a time (RFC 3339) or an age such as 48h"},
 			&cli.BoolFlag{Name: "final", Usage: "take an unfinished last record as damaged instead of waiting for its rest"},
+			&cli.BoolFlag{Name: "events", Usage: "opencode: the tool's own history of row snapshots, too"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "a line for every file, refused ones included"},
 		},
 		Action: s.runImport,
@@ -39,6 +40,9 @@ func (s *session) runImport(c *cli.Context) (err error) {
 	opts := convert.ImportOptions{
 		Roots: c.Args().Slice(), Vendor: c.String("from"), Final: c.Bool("final"), DryRun: c.Bool("dry-run"),
 		Env: convert.Environment{Home: s.Home, Getenv: s.Getenv},
+	}
+	if c.Bool("events") {
+		opts.Options = map[string]string{"events": "true"}
 	}
 	if opts.Since, err = parseSince(c.String("since"), time.Now()); err != nil {
 		return usageError(err)
