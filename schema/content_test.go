@@ -92,23 +92,3 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Error("an event without data encodes")
 	}
 }
-
-func TestFidelity(t *testing.T) {
-	var a, b Fidelity
-	a.Add(Dropped, "seal", 2, "line 1")
-	a.Add(Preserved, "text", 5, "")
-	a.Add(Dropped, "seal", 1, "line 9")
-	a.Add(Dropped, "nothing", 0, "line 3")
-	b.Add(Dropped, "image", 1, "line 2")
-	b.Add(Dropped, "seal", 1, "line 4")
-	a.Merge(&b)
-	want := []FidelityItem{
-		{Preserved, "text", 5, ""}, {Dropped, "image", 1, "line 2"}, {Dropped, "seal", 4, "line 1"},
-	}
-	if d := cmp.Diff(want, a.Items()); d != "" {
-		t.Errorf("items (-want +got):\n%s", d)
-	}
-	if a.Count(Dropped) != 5 || a.Count(Transformed) != 0 {
-		t.Errorf("dropped %d, transformed %d", a.Count(Dropped), a.Count(Transformed))
-	}
-}

@@ -43,17 +43,8 @@ func TestSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, false)
-	for from, to := range map[string]string{
-		"../../convert/parquet/views.sql": "views.sql",
-		"testdata/answers.json":           "expected/answers.json",
-	} {
-		b, err := os.ReadFile(filepath.FromSlash(from))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(to)), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := copyFile(filepath.Join("testdata", "answers.json"), filepath.Join(dir, "expected", "answers.json")); err != nil {
+		t.Fatal(err)
 	}
 	writeSegments(t, dir, store, samplelog.Tree, samplelog.Rows)
 	check(t, dir)

@@ -126,7 +126,7 @@ async function checkSegment(segment) {
 async function checkViews() {
   const answers = JSON.parse(fs.readFileSync(path.join(dir, 'expected', 'answers.json'), 'utf8'));
   await duck.run(`SET VARIABLE ownlog = ${quote(out)}`);
-  await duck.run(fs.readFileSync(path.join(dir, 'views.sql'), 'utf8'));
+  await duck.run(fs.readFileSync(path.join(out, 'views.sql'), 'utf8'));
   for (const [view, want] of Object.entries(answers)) {
     const got = JSON.stringify(await rowsOf(`SELECT * FROM ${view}`));
     const ok = got === JSON.stringify(want);

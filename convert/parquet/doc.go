@@ -3,6 +3,7 @@
 //
 //	<out>/<table>/date=YYYY-MM-DD/<log-id>.parquet
 //	<out>/manifest.jsonl
+//	<out>/views.sql        views for DuckDB: the tables, and ten stock questions
 //
 // The date is that of the session's start; logs without any time stand in
 // date=__HIVE_DEFAULT_PARTITION__, which readers of partitioned folders know as

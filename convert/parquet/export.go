@@ -184,6 +184,9 @@ func (x *exporter) commit() error {
 	if err := x.join(); err != nil {
 		return err
 	}
+	if err := writeViews(x.opts.Out); err != nil {
+		return err
+	}
 	for folder := range x.folders {
 		if err := syncDir(folder); err != nil {
 			return err
