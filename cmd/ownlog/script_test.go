@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 // headed by the reason. Besides the usual commands a script has
 //
 //	recordings DIR   lays out the bundled recordings in DIR
+//	block PAGE NAME  writes the block of docs/PAGE that begins with "# NAME" to NAME
 //	flip STORE AT    flips a bit of the largest segment, at a share of its length
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -40,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"recordings": layOutRecordings,
 			"flip":       flipBit,
+			"block":      writeBlock,
 		},
 	})
 }
@@ -63,6 +66,20 @@ func layOutRecordings(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return os.WriteFile(target, content, 0o600)
 	}))
+}
+
+func writeBlock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: block PAGE NAME")
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", args[0]))
+	ts.Check(err)
+	_, rest, found := strings.Cut(string(page), "```yaml\n# "+args[1]+"\n")
+	block, _, ended := strings.Cut(rest, "```\n")
+	if !found || !ended {
+		ts.Fatalf("docs/%s has no block that begins with # %s", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(block), 0o600))
 }
 
 func flipBit(ts *testscript.TestScript, neg bool, args []string) {
