@@ -100,14 +100,3 @@ func parseHeaders(list []string) (map[string]string, error) {
 	}
 	return header, nil
 }
-
-// projectorFor returns a provider that projects as the one of that name did. It has
-// no key and is not asked to send.
-func projectorFor(name, api string) (provider.Provider, bool) {
-	if api == scripted.API {
-		return scripted.New(), true
-	}
-	// An address of its own: no key is wanted for projecting.
-	p, err := connect.Open(name, connect.Settings{BaseURL: "http://127.0.0.1"}, func(string) string { return "" })
-	return p, err == nil && p.Describe().API == api
-}

@@ -361,7 +361,6 @@ type growth struct {
 	user      string
 	assistant string
 	tools     []string // parts of calls that run
-	toolStep  map[string]string
 }
 
 func (g *growth) next() int64 { g.ms += 1 + g.rng.Int63n(1000); return g.ms }

@@ -36,7 +36,7 @@ func (Patch) Run(_ context.Context, call Call) (Result, error) {
 	}
 	files, err := parsePatch(text)
 	if err != nil {
-		return errorResult("The patch is not one: " + err.Error() + " Nothing was changed."), nil
+		return errorResult("The patch is not one: " + err.Error() + ". Nothing was changed."), nil
 	}
 	w := call.Workspace
 	for i := range files {
@@ -80,7 +80,7 @@ type hunk struct {
 func parsePatch(text string) ([]patchedFile, error) {
 	lines := strings.Split(strings.ReplaceAll(strings.TrimSpace(text), "\r\n", "\n"), "\n")
 	if len(lines) < 2 || strings.TrimSpace(lines[0]) != "*** Begin Patch" || strings.TrimSpace(lines[len(lines)-1]) != "*** End Patch" {
-		return nil, errors.New("it must stand between *** Begin Patch and *** End Patch.")
+		return nil, errors.New("it must stand between *** Begin Patch and *** End Patch")
 	}
 	var files []patchedFile
 	for n, line := range lines[1 : len(lines)-1] {
@@ -89,14 +89,14 @@ func parsePatch(text string) ([]patchedFile, error) {
 			continue
 		}
 		if len(files) == 0 {
-			return nil, fmt.Errorf("line %d belongs to no file.", n+2)
+			return nil, fmt.Errorf("line %d belongs to no file", n+2)
 		}
 		if err := files[len(files)-1].line(line); err != nil {
-			return nil, fmt.Errorf("line %d: %w.", n+2, err)
+			return nil, fmt.Errorf("line %d: %w", n+2, err)
 		}
 	}
 	if len(files) == 0 {
-		return nil, errors.New("it names no file.")
+		return nil, errors.New("it names no file")
 	}
 	return files, nil
 }
