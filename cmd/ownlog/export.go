@@ -26,9 +26,10 @@ func (s *session) exportVerb() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "claude-code, codex, opencode, opencode-db, jsonl or parquet (default: the vendor it came from)"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "folder to write to (default: one file to standard output)"},
+			&cli.BoolFlag{Name: "install", Usage: "put it where the vendor's tool finds it, never over anything, and print how to go on there"},
 			&cli.BoolFlag{Name: "force", Usage: "write over files that are there"},
 			&cli.StringFlag{Name: "sha256", Usage: "of several contents that ended at this size, the one with this digest"},
-			&cli.Int64Flag{Name: "max-loss", Usage: "fail when more than this many things are dropped", Value: -1},
+			&cli.Int64Flag{Name: "max-loss", Usage: "fail when more than this many pieces of content are dropped"},
 			&cli.StringFlag{Name: "cwd", Usage: "working folder the session gets in the target"},
 			&cli.BoolFlag{Name: "remap", Usage: "with --cwd: replace the old working folder in tool arguments, too"},
 			&cli.BoolFlag{Name: "paginated", Usage: "codex: write the paginated form, which shows tool calls"},
@@ -54,6 +55,9 @@ func (s *session) runExport(c *cli.Context) (err error) {
 	if c.String("to") == targetParquet {
 		return s.exportParquet(c, store, refs)
 	}
+	if c.Bool("install") {
+		return s.install(c, refs)
+	}
 	var out convert.Output = &convert.WriterOutput{W: s.Out}
 	folder := &convert.FolderOutput{Dir: c.String("out"), Overwrite: c.Bool("force")}
 	if c.String("out") != "" {
@@ -76,14 +80,30 @@ func (s *session) runExport(c *cli.Context) (err error) {
 	if err := s.showExport(c, folder.Written, total); err != nil {
 		return err
 	}
-	if limit := c.Int64("max-loss"); limit >= 0 && total.ContentLost() > limit {
-		return checkFailed(fmt.Errorf("%d things were dropped, at most %d were allowed", total.ContentLost(), limit))
+	return checkLoss(c, total)
+}
+
+// checkLoss fails when more content was dropped than --max-loss allows.
+func checkLoss(c *cli.Context, report *schema.Fidelity) error {
+	if limit := c.Int64("max-loss"); c.IsSet("max-loss") && report.ContentLost() > limit {
+		return checkFailed(fmt.Errorf("%d things were dropped, at most %d were allowed", report.ContentLost(), limit))
 	}
 	return nil
 }
 
 // vendorOptions are the flags that are handed to the vendor by name.
 var vendorOptions = []string{"to", "cwd", "remap", "paginated", "only", "provider", "model", "system", "rewrite"}
+
+// exportOptions takes the vendor's options from the command line.
+func exportOptions(c *cli.Context) map[string]string {
+	options := make(map[string]string)
+	for _, name := range vendorOptions {
+		if c.IsSet(name) {
+			options[name] = fmt.Sprint(c.Value(name))
+		}
+	}
+	return options
+}
 
 // exportLog writes one log.
 func (s *session) exportLog(c *cli.Context, ref logRef, out convert.Output, report *schema.Fidelity) error {
@@ -95,15 +115,9 @@ func (s *session) exportLog(c *cli.Context, ref logRef, out convert.Output, repo
 	if err != nil {
 		return err
 	}
-	options := make(map[string]string)
-	for _, name := range vendorOptions {
-		if c.IsSet(name) {
-			options[name] = fmt.Sprint(c.Value(name))
-		}
-	}
 	return vendor.Export(c.Context, convert.ExportRequest{
 		Store: ref.Store, Imports: ref.Imports, Log: ref.Log, Size: ref.Size, SHA256: c.String("sha256"),
-		Options: options, Out: out, Report: report,
+		Options: exportOptions(c), Out: out, Report: report,
 	})
 }
 

@@ -39,6 +39,12 @@ func (s *session) handoffVerb() *cli.Command {
 }
 
 func (s *session) runHandoff(c *cli.Context) (err error) {
+	switch {
+	case c.Bool("all") && (c.NArg() > 0 || c.Bool("run")):
+		return usageError(errors.New("--all takes neither a LOG nor --run"))
+	case !c.Bool("all") && c.NArg() != 1:
+		return usageError(fmt.Errorf("handoff takes one LOG, not %d, or --all; see ownlog ls", c.NArg()))
+	}
 	h, err := s.newHandoff(c)
 	if err != nil {
 		return err
@@ -102,12 +108,6 @@ type handedOver struct {
 }
 
 func (s *session) newHandoff(c *cli.Context) (*handoff, error) {
-	switch {
-	case c.Bool("all") && (c.NArg() > 0 || c.Bool("run")):
-		return nil, usageError(errors.New("--all takes neither a LOG nor --run"))
-	case !c.Bool("all") && c.NArg() != 1:
-		return nil, usageError(fmt.Errorf("handoff takes one LOG, not %d, or --all; see ownlog ls", c.NArg()))
-	}
 	h := &handoff{session: s, to: c.String("to"), cwd: c.String("cwd"), json: c.Bool("json"), total: new(schema.Fidelity)}
 	if h.vendor = registry().Lookup(h.to); h.vendor == nil {
 		return nil, usageError(fmt.Errorf("--to %s: want claude-code, codex or opencode", h.to))
@@ -121,17 +121,36 @@ func (s *session) newHandoff(c *cli.Context) (*handoff, error) {
 	if h.root, err = tool.InstallRoot(convert.Environment{Home: s.Home, Getenv: s.Getenv}); err != nil {
 		return nil, err
 	}
-	h.options = map[string]string{"install": "true"}
+	h.options = exportOptions(c)
+	h.options["install"] = "true"
 	if h.cwd != "" {
 		if h.cwd, err = filepath.Abs(h.cwd); err != nil {
 			return nil, err
 		}
 		h.options["cwd"] = h.cwd
 	}
-	if c.Bool("remap") {
-		h.options["remap"] = "true"
-	}
 	return h, nil
+}
+
+// install hands over the sessions that export --install names.
+func (s *session) install(c *cli.Context, refs []logRef) error {
+	h, err := s.newHandoff(c)
+	if err != nil {
+		return err
+	}
+	var done []handedOver
+	for _, ref := range refs {
+		sum, err := summary.Of(c.Context, ref.Store, ref.Log)
+		if err != nil {
+			return err
+		}
+		one, err := h.one(c.Context, ref, sum)
+		if err != nil {
+			return fmt.Errorf("hand log %s to %s: %w", ref.Log, h.to, err)
+		}
+		done = append(done, one)
+	}
+	return errors.Join(h.show(h.total, done...), checkLoss(c, h.total))
 }
 
 // one hands one session over. The files are written aside first, so that nothing
