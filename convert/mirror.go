@@ -148,9 +148,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
-	if err := w.describe(ctx, &out); err != nil {
-		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
-	}
+	w.describe(&out)
 	if !m.dryRun {
 		content := Content{SHA256: out.SHA256, Bytes: out.Bytes, Entries: w.pos, End: bytes.Clone(end)}
 		if err := m.imports.AddContent(out.Log, content); err != nil {
@@ -401,7 +399,7 @@ func (w *logWriter) flush(ctx context.Context) error {
 }
 
 // describe fills in what became of the log.
-func (w *logWriter) describe(_ context.Context, out *Outcome) error {
+func (w *logWriter) describe(out *Outcome) {
 	out.Log, out.Appended = w.log, w.appended
 	out.Head = format.Head{Log: w.log, Size: w.pos, Root: w.tree.Root()}
 	switch {
@@ -416,5 +414,4 @@ func (w *logWriter) describe(_ context.Context, out *Outcome) error {
 	default:
 		out.Status = OutcomeNew
 	}
-	return nil
 }

@@ -170,9 +170,7 @@ func (r *Rows) Close(ctx context.Context) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
 	}
 	out := Outcome{Name: r.name, Records: r.records, Findings: r.findings.List(), Report: new(schema.Fidelity)}
-	if err := r.w.describe(ctx, &out); err != nil {
-		return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
-	}
+	r.w.describe(&out)
 	out.Report.Add(schema.Preserved, "row", r.records, "")
 	if !r.m.dryRun && r.w.pos > 0 {
 		head, err := r.m.store.Head(ctx, r.w.log, r.w.pos)

@@ -33,11 +33,7 @@ func run(ctx context.Context, args []string, con console) int {
 	}
 	con.Err = escapeTerminal(con.Err)
 	app := newApp(&session{console: con})
-	args, err := reorderFlags(app, args)
-	if err == nil {
-		err = app.RunContext(ctx, args)
-	}
-	return report(con.Err, err)
+	return report(con.Err, app.RunContext(ctx, reorderFlags(app, args)))
 }
 
 // session is what the verbs share in one run of the command.

@@ -10,9 +10,9 @@ import (
 // reorderFlags lets flags stand anywhere before `--`: it returns the command
 // line with the verb first, then its flags, then `--` and everything else. The
 // CLI library alone takes flags only directly behind the verb.
-func reorderFlags(app *cli.App, args []string) ([]string, error) {
+func reorderFlags(app *cli.App, args []string) []string {
 	if len(args) == 0 {
-		return []string{app.Name}, nil
+		return []string{app.Name}
 	}
 	line, rest := args[1:], []string(nil)
 	if i := slices.Index(line, "--"); i >= 0 {
@@ -46,7 +46,7 @@ func reorderFlags(app *cli.App, args []string) ([]string, error) {
 	if len(operands)+len(rest) > 0 {
 		out = append(out, "--")
 	}
-	return append(append(out, operands...), rest...), nil
+	return append(append(out, operands...), rest...)
 }
 
 // findVerb returns the first argument that is neither a flag nor the value of one.

@@ -27,10 +27,7 @@ func TestReorderFlags(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
-			got, err := reorderFlags(newApp(new(session)), strings.Fields(tt.line))
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := reorderFlags(newApp(new(session)), strings.Fields(tt.line))
 			if diff := cmp.Diff(strings.Fields(tt.want), got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

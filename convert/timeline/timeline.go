@@ -57,6 +57,9 @@ func Describe(ev *schema.Event) Line {
 	case *schema.SessionOpened:
 		return Line{"session", strings.Join(nonEmpty("opened", ev.Source.VendorName(), d.VendorVersion, d.Title, inDir(d.CWD)), " ")}
 	case *schema.SessionDefined:
+		if d.Definition == nil { // a log may say anything
+			return Line{"session", "defined"}
+		}
 		return Line{"session", "defined " + d.Definition.Digest}
 	case *schema.SessionUpdated:
 		return Line{"session", describeUpdate(d)}
