@@ -211,11 +211,12 @@ func (d *demo) showTimeline() error {
 
 // giveBack exports every transcript and compares the bytes with the recording.
 func (d *demo) giveBack() error {
-	same, total := 0, int64(0)
+	tried, same, total := 0, 0, int64(0)
 	for _, f := range d.files {
 		if f.Kind != convert.ClaimTranscript || len(f.Outcomes) == 0 {
 			continue
 		}
+		tried++
 		o := f.Outcomes[0]
 		hash := sha256.New()
 		err := registry().Lookup(f.Vendor).Export(d.c.Context, convert.ExportRequest{
@@ -231,7 +232,7 @@ func (d *demo) giveBack() error {
 		same++
 		total += o.Bytes
 	}
-	d.did("give back", fmt.Sprintf("%d of %d transcripts, %d bytes: SHA-256 equal", same, same, total), "")
+	d.did("give back", fmt.Sprintf("%d of %d transcripts, %d bytes: SHA-256 equal", same, tried, total), "")
 	return nil
 }
 
