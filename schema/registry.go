@@ -1,7 +1,5 @@
 package schema
 
-import "slices"
-
 // Types returns the names of all event types of this version, in order.
 func Types() []Type {
 	return []Type{
@@ -19,9 +17,6 @@ func Types() []Type {
 		TypeVendorRecord,
 	}
 }
-
-// Known reports whether this version knows the type.
-func Known(t Type) bool { return slices.Contains(Types(), t) }
 
 // NewData returns empty data of a type, nil if this version does not know it.
 func NewData(t Type) Data {

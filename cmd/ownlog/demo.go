@@ -176,8 +176,8 @@ func (d *demo) pick(vendor string) (convert.FileResult, error) {
 		if found == nil {
 			found = &d.files[i]
 		}
-		state, err := foldLog(d.c.Context, d.store, f.Outcomes[0].Log, -1)
-		if err != nil {
+		state := new(schema.State)
+		if err := convert.Fold(d.c.Context, d.store, f.Outcomes[0].Log, 0, -1, state); err != nil {
 			return convert.FileResult{}, err
 		}
 		if len(state.OpenCalls()) > 0 {
