@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"bytes"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -54,6 +55,16 @@ func globQuote(path string) string {
 		return path // no escapes in patterns there
 	}
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// Guarded implements [convert.Guard]: files with keys and tokens are never opened,
+// wherever they lie, since the data folder may be any.
+func (Vendor) Guarded(f convert.File) (reason string) {
+	switch path.Base(f.Rel) {
+	case "auth.json", "mcp-auth.json":
+		return "keys and tokens are never read"
+	}
+	return ""
 }
 
 // Claim implements [convert.Vendor].
