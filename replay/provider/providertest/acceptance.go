@@ -224,6 +224,10 @@ func (a Acceptance) failures(t *testing.T) {
 			t.Errorf("HTTP %d %s: %+v, want class %s after %s", tt.fault.Status, tt.fault.Body, e, tt.class, tt.after)
 		}
 	}
+	echo := NewServer(t, a.Style, Reply{Fault: Fault{Status: 401, Body: a.Style.Refuse("the key " + Key + " is wrong")}})
+	if e := a.fail(t, t.Context(), a.Connect(echo.URL, 0)); !strings.Contains(e.Message, "the key") { // fail looks for the key
+		t.Errorf("a key that the API repeats: %+v", e)
+	}
 	server := NewServer(t, a.Style)
 	server.Close()
 	if e := a.fail(t, t.Context(), a.Connect(server.URL, 0)); e.Class != schema.ErrorNetwork {
