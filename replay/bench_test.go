@@ -73,7 +73,7 @@ func BenchmarkColdFoldAndProject(b *testing.B) {
 	p := anthropic.New(anthropic.Config{})
 	b.SetBytes(size)
 	for b.Loop() {
-		if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t"); err != nil {
+		if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t", nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/schema"
@@ -132,8 +134,9 @@ func eachEvent(ctx context.Context, store format.Store, log format.LogID, size i
 
 // ProjectNow makes the request that an executor with that provider would send
 // next, from the log as it stands, and sends nothing. It works on mirrors too.
-// Tools and system prompt are those of the log, or of [DefaultDefinition].
-func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string) (*provider.Request, error) {
+// Tools and system prompt are those of the log, or of [DefaultDefinition]; params
+// are as in [Executor].
+func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string, params jsontext.Value) (*provider.Request, error) {
 	s, err := openSession(ctx, store, log, SystemClock{}, RandomIDs{})
 	if err != nil {
 		return nil, err
@@ -151,6 +154,9 @@ func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p pro
 	}
 	if m := def.Model; m != nil && m.Provider != p.Describe().Provider {
 		def.Model = nil // its parameters are another provider's
+	}
+	if params != nil {
+		def.Model = &schema.Model{Params: params}
 	}
 	view, err := s.state.view()
 	if err != nil {

@@ -65,12 +65,16 @@ func (s *session) nextStep(c *cli.Context, ref logRef) error {
 	if c.String("model") == "" {
 		return usageError(errors.New("say which --model"))
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return err
 	}
 	n := &replay.NextStep{
-		Store: ref.Store, Log: ref.Log, Size: ref.Size, Provider: p, Model: c.String("model"), Parallel: c.Int("parallel"),
+		Store: ref.Store, Log: ref.Log, Size: ref.Size, Provider: p, Model: c.String("model"), Params: params, Parallel: c.Int("parallel"),
 		MaxCost: int64(c.Float64("max-cost") * 1e9), Price: replay.PriceBy(prices), DryRun: c.Bool("dry-run"),
 	}
 	if name := c.String("run"); name != "" {

@@ -97,7 +97,11 @@ func (s *session) showRequest(c *cli.Context, ref logRef, p provider.Provider) e
 	if ref.Size >= 0 {
 		return usageError(errors.New("--dry-run: makes the request of a whole log; fork it first"))
 	}
-	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"))
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
+	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"), params)
 	if err != nil {
 		return err
 	}
@@ -123,12 +127,16 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 	if err != nil {
 		return nil, nil, err
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return nil, nil, err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return nil, nil, err
 	}
 	x := &replay.Executor{
-		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
+		Store: ref.Store, Provider: asked, Model: c.String("model"), Params: params, Tools: tool.Known(),
 		Hints: replay.DirHints{Dir: ref.Store.Dir()},
 		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"),
 		Budget: schema.Budget{
