@@ -21,12 +21,13 @@ type Mirror struct {
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
+	sessions map[LogName]bool // that this run imported
 }
 
 // NewMirror returns a mirror that writes to the store and keeps its records in
 // imports. In a dry run it compares and counts but writes nothing.
 func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
-	return &Mirror{store: store, imports: imports, dryRun: dryRun}
+	return &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
 }
 
 // Store returns the store that is written to, for reading.
@@ -155,6 +156,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, err
 		}
 	}
+	m.took(name)
 	m.outcomes = append(m.outcomes, out)
 	return out, nil
 }
