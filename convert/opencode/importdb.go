@@ -215,7 +215,7 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		if r.big != nil {
 			err = di.putBig(ctx, log, key, r.big)
 		} else {
-			err = log.put(ctx, key, r.bytes, fromRow)
+			err = log.put(ctx, key, r.bytes, func(string, []byte) record { return r.record() })
 		}
 		if err != nil {
 			return err
