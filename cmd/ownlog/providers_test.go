@@ -66,9 +66,9 @@ func TestReachingAProvider(t *testing.T) {
 		"--provider", "openai", "--model", "gpt-t", "--providers", file, "--base-url", front.URL, "--header", "X-From-Flag: g",
 		"--param", `reasoning={"effort":"low"}`, "--workdir", home, "--no-ask",
 	}
-	dry := call(0, append([]string{"resume", "99999999", "--dry-run"}, reach...)...)
-	call(0, append([]string{"resume", "99999999", "--prompt", "go on"}, reach...)...)
-	call(3, append([]string{"resume", "99999999", "--prompt", "go on"}, reach...)...)
+	dry := call(0, append([]string{"resume", "3bfa571b", "--dry-run"}, reach...)...)
+	call(0, append([]string{"resume", "3bfa571b", "--prompt", "go on"}, reach...)...)
+	call(3, append([]string{"resume", "3bfa571b", "--prompt", "go on"}, reach...)...)
 
 	if len(headers) != 2 || headers[0].Get("X-From-File") != "f" || headers[0].Get("X-From-Flag") != "g" || headers[0].Get("Authorization") != "Bearer "+providertest.Key {
 		t.Errorf("headers sent: %v", headers)

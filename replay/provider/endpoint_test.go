@@ -68,7 +68,7 @@ func TestPauses(t *testing.T) {
 				e := provider.NewEndpoint(provider.Endpoint{
 					Client: &http.Client{Transport: &slow{pieces: tt.pieces, pause: tt.pause}}, Idle: time.Minute,
 				}, "http://localhost", "", "")
-				err := e.Post(t.Context(), "/x", nil, func(provider.StreamEvent) error { return io.EOF })
+				err := e.Post(t.Context(), "/x", new(provider.Request), func(provider.StreamEvent) error { return io.EOF })
 				if errors.Is(err, provider.ErrIdle) != tt.idle || !tt.idle && err != nil {
 					t.Errorf("ended with %v, want idle %t", err, tt.idle)
 				}
@@ -104,7 +104,7 @@ func TestKeysAreBlottedOut(t *testing.T) {
 			e := provider.NewEndpoint(provider.Endpoint{
 				Header: http.Header{"x-proxy": {other}}, Client: &http.Client{Transport: &a},
 			}, "http://localhost", header, key)
-			err := e.Post(t.Context(), "/x", nil, func(ev provider.StreamEvent) error {
+			err := e.Post(t.Context(), "/x", new(provider.Request), func(ev provider.StreamEvent) error {
 				return provider.Malformed("not an event", ev.Data)
 			})
 			var failure *provider.Error
