@@ -2,12 +2,15 @@ package providers
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/responses"
 	"google.golang.org/genai"
+
+	"github.com/ownlog/ownlog/replay/provider/gemini"
 )
 
 // A reader reads a request's body with a vendor's Go SDK and writes it again.
@@ -44,6 +47,17 @@ func again[T any](body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(v)
+}
+
+// standardAlphabet spells the sentinel signature as the SDK would. It is base64 in
+// the alphabet for URLs, which the API reads as well as the standard one, and
+// encoding/json does not.
+func standardAlphabet(body []byte) []byte {
+	raw, err := base64.RawURLEncoding.DecodeString(gemini.Sentinel)
+	if err != nil {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(gemini.Sentinel), []byte(base64.StdEncoding.EncodeToString(raw)))
 }
 
 // lostByReaders are members that a reader does not write again.
