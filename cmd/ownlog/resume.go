@@ -93,7 +93,7 @@ func (s *session) runResume(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.showOutcome(c, ref.Store, log, out)
+	return errors.Join(s.showOutcome(c, ref.Store, log, out), turnError(out))
 }
 
 // showRequest prints the request that resume would send next.
@@ -370,6 +370,18 @@ func (s *session) showOutcome(c *cli.Context, store format.Store, log format.Log
 	return err
 }
 
+// turnError is the error that the last turn ended in, nil if in none.
+func turnError(out replay.Outcome) error {
+	f := out.Finished
+	if f == nil || f.Reason != schema.TurnError {
+		return nil
+	}
+	if f.Message.Inline == "" {
+		return fmt.Errorf("the turn ended in an error of class %s", f.Class)
+	}
+	return fmt.Errorf("the turn ended in an error of class %s: %s", f.Class, f.Message.Inline)
+}
+
 // showWaiting says what the session waits for, and how to answer.
 func (s *session) showWaiting(c *cli.Context, log format.LogID, out replay.Outcome) (err error) {
 	if c.Bool("json") {
@@ -397,6 +409,7 @@ type resumeOutcome struct {
 	Head        string        `json:"head"`
 	Status      replay.Status `json:"status"`
 	Steps       int           `json:"steps"`
+	Finished    string        `json:"finished,omitzero"` // why the last turn ended, if one did
 	Wake        string        `json:"wake,omitzero"`
 	Permissions []openCall    `json:"permissions,omitzero"`
 	Detached    []openCall    `json:"detached,omitzero"`
@@ -412,6 +425,9 @@ func outcomeJSON(head format.Head, out replay.Outcome) resumeOutcome {
 	doc := resumeOutcome{
 		Schema: "ownlog.resume/1", Log: head.Log.String(), Head: head.String(), Status: out.Status, Steps: out.Steps,
 		Permissions: openCallsJSON(out.Standing.Permissions), Detached: openCallsJSON(out.Standing.Detached),
+	}
+	if out.Finished != nil {
+		doc.Finished = string(out.Finished.Reason)
 	}
 	if !out.Wake.IsZero() {
 		doc.Wake = out.Wake.UTC().Format(time.RFC3339Nano)
