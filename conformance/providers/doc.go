@@ -8,7 +8,8 @@
 //     (@anthropic-ai/sdk, openai, @google/genai), in which a member that is
 //     misspelt, missing or of another type fails.
 //   - The vendors' Go SDKs read the same requests into their parameter types and
-//     write them again; nothing may be lost.
+//     write them again; nothing may be lost. They are pinned where they have the
+//     members that are sent and compile in half a minute; later ones take minutes.
 //   - An independent mock of the APIs (@copilotkit/aimock) answers, and what our
 //     providers make of its streams is compared with what it was told to say.
 //

@@ -92,6 +92,16 @@ func scenes() []scene {
 			want:    []string{"failed network", "ended error"},
 		},
 		{
+			say:     "an answer that is none",
+			answers: []fixture{{"response": fixture{"content": "Never said."}, "chaos": fixture{"malformedRate": 1}}},
+			want:    []string{"failed network", "ended error"},
+		},
+		{
+			say:     "a line that goes dead",
+			answers: []fixture{{"response": fixture{"content": "Never said."}, "chaos": fixture{"disconnectRate": 1}}},
+			want:    []string{"failed network", "ended error"},
+		},
+		{
 			say: "a limit that passes", attempts: 2,
 			answers: []fixture{
 				{"match": fixture{"sequenceIndex": 0}, "response": fixture{"error": fixture{"message": "slow down"}, "status": 429, "retryAfter": 7}},

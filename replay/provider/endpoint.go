@@ -153,16 +153,20 @@ const shortestSecret = 8
 // blot takes the values of headers out of a text: some APIs repeat a key that they
 // refuse.
 func (e *Endpoint) blot(text string) string {
+	var secrets []string
 	for name, values := range e.Header {
-		if name == "Anthropic-Version" || name == "Content-Type" || name == "Accept" {
+		if name == "Anthropic-Version" {
 			continue
 		}
 		for _, v := range values {
-			for _, secret := range []string{v, strings.TrimPrefix(v, "Bearer ")} {
-				if len(secret) >= shortestSecret {
-					text = strings.ReplaceAll(text, secret, "[key]")
-				}
-			}
+			secrets = append(secrets, v, strings.TrimPrefix(v, "Bearer "))
+		}
+	}
+	// One may be the beginning of another.
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, secret := range secrets {
+		if len(secret) >= shortestSecret {
+			text = strings.ReplaceAll(text, secret, "[key]")
 		}
 	}
 	return text
