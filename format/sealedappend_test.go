@@ -266,49 +266,55 @@ func TestAppendSealedHoldsBlobs(t *testing.T) {
 	}
 }
 
-// appendSealed appends where the log ends, in sealed form, and notes what came of it.
-func (w *crashWorld) appendSealed() error {
+// appendSealed appends where a log ends, in sealed form, and notes what came of it.
+func (w *crashWorld) appendSealed(l *crashLog) error {
 	ctx := context.Background()
-	info, err := w.s.Info(ctx, w.log)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	have := w.known()
-	if info.Size < int64(len(w.acked)) || info.Size > int64(len(have)) {
-		w.fail("the log has %d entries; %d were acknowledged, %d tried", info.Size, len(w.acked), len(have))
-	}
-	a, err := w.s.AppendSealed(ctx, w.log, info.Size)
+	before, err := w.list(w.s, l)
 	if err != nil {
-		w.note("append sealed at %d: %v", info.Size, err)
 		return err
 	}
-	var all [][]byte
+	if !l.sure && len(before) == 0 && l != w.logs[0] {
+		return nil // the fork was not made, or not to the end
+	}
+	at := int64(len(before))
+	a, err := w.s.AppendSealed(ctx, l.id, at)
+	if err != nil {
+		if w.note(err, "append sealed to %s at %d", l.id, at) == nil {
+			w.fail("there is no log to append to")
+		}
+		return err
+	}
+	after := before
 	for range 1 + w.rng.IntN(4) {
 		batch := w.entries()
-		all = append(all, batch...)
+		after = append(after, batch...)
 		if err = a.Append(ctx, batch); err != nil {
 			break
 		}
 	}
 	if err == nil && w.rng.IntN(5) > 0 {
-		_, err = a.Commit()
-		w.note("append %d sealed at %d: %v", len(all), info.Size, err)
-		if err == nil {
-			w.acked, w.tried = append(have[:info.Size:info.Size], all...), nil
+		var head Head
+		if head, err = a.Commit(); err == nil {
+			_ = w.note(nil, "append sealed to %s at %d: now %d", l.id, at, head.Size)
+			l.is(after)
+			l.tried = nil // what was not taken is dead
+			if head.Size != int64(len(after)) {
+				w.fail("commit returned %d, want %d", head.Size, len(after))
+			}
 			return nil
 		}
 	}
-	cerr := a.Close()
-	w.note("append %d sealed at %d, not committed: %v", len(all), info.Size, errors.Join(err, cerr))
 	// Segments that were full may be there.
-	w.tried = append(have[:info.Size:info.Size], all...)[len(w.acked):]
-	return errors.Join(err, cerr)
+	l.mayBecome(after)
+	err = errors.Join(err, a.Close())
+	_ = w.note(err, "append sealed to %s at %d, not committed", l.id, at)
+	return err
 }
 
 // stepSealed does one thing, most often an append in sealed form.
 func (w *crashWorld) stepSealed() error {
 	if w.rng.IntN(3) > 0 {
-		return w.appendSealed()
+		return w.appendSealed(w.logs[w.rng.IntN(len(w.logs))])
 	}
 	return w.step()
 }
@@ -331,10 +337,10 @@ func TestAppendSealedCrash(t *testing.T) {
 			}
 			w.proc.kill()
 			if w.rng.IntN(3) > 0 {
-				w.note("round %d: crash", round)
+				_ = w.note(nil, "round %d: crash", round)
 				w.disk.crash(w.rng)
 			} else {
-				w.note("round %d: kill", round)
+				_ = w.note(nil, "round %d: kill", round)
 			}
 			w.start()
 			w.limitSealing()
@@ -353,7 +359,7 @@ func TestAppendSealedFaults(t *testing.T) {
 				switch op {
 				case "write", "sync", "syncdir", "link", "rename", "create", "mkdir":
 					if w.rng.IntN(25) == 0 {
-						w.note("%s %s fails", op, name)
+						_ = w.note(nil, "%s %s fails", op, name)
 						if op == "write" {
 							return syscall.ENOSPC
 						}
@@ -368,7 +374,7 @@ func TestAppendSealedFaults(t *testing.T) {
 			}
 			w.proc.fault = nil
 			w.check()
-			w.note("round %d: crash", round)
+			_ = w.note(nil, "round %d: crash", round)
 			w.proc.kill()
 			w.disk.crash(w.rng)
 			w.start()
