@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -264,129 +263,6 @@ func TestAppendSealedHoldsBlobs(t *testing.T) {
 	if r, err := p.direct.GC(ctx, nil, false); err != nil || r.Kept != 1 {
 		t.Errorf("collecting garbage after the commit: %+v, %v", r, err)
 	}
-}
-
-// appendSealed appends where a log ends, in sealed form, and notes what came of it.
-func (w *crashWorld) appendSealed(l *crashLog) error {
-	ctx := context.Background()
-	before, err := w.list(w.s, l)
-	if err != nil {
-		return err
-	}
-	if !l.sure && len(before) == 0 && l != w.logs[0] {
-		return nil // the fork was not made, or not to the end
-	}
-	at := int64(len(before))
-	a, err := w.s.AppendSealed(ctx, l.id, at)
-	if err != nil {
-		if w.note(err, "append sealed to %s at %d", l.id, at) == nil {
-			w.fail("there is no log to append to")
-		}
-		return err
-	}
-	after := before
-	for range 1 + w.rng.IntN(4) {
-		batch := w.entries()
-		after = append(after, batch...)
-		if err = a.Append(ctx, batch); err != nil {
-			break
-		}
-	}
-	if err == nil && w.rng.IntN(5) > 0 {
-		var head Head
-		if head, err = a.Commit(); err == nil {
-			_ = w.note(nil, "append sealed to %s at %d: now %d", l.id, at, head.Size)
-			l.is(after)
-			l.tried = nil // what was not taken is dead
-			if head.Size != int64(len(after)) {
-				w.fail("commit returned %d, want %d", head.Size, len(after))
-			}
-			return nil
-		}
-	}
-	// Segments that were full may be there.
-	l.mayBecome(after)
-	err = errors.Join(err, a.Close())
-	_ = w.note(err, "append sealed to %s at %d, not committed", l.id, at)
-	return err
-}
-
-// stepSealed does one thing, most often an append in sealed form.
-func (w *crashWorld) stepSealed() error {
-	if w.rng.IntN(3) > 0 {
-		return w.appendSealed(w.logs[w.rng.IntN(len(w.logs))])
-	}
-	return w.step()
-}
-
-// TestAppendSealedCrash stops the machine, or the process, at any operation.
-func TestAppendSealedCrash(t *testing.T) {
-	for seed := range soakRounds(t, 30) {
-		w := newCrashWorld(t, uint64(seed))
-		w.limitSealing()
-		for round := range 6 {
-			left := w.rng.IntN(150)
-			w.proc.fault = func(string, string) error {
-				if left--; left < 0 {
-					w.proc.dead = true
-					return errDead
-				}
-				return nil
-			}
-			for w.stepSealed() == nil {
-			}
-			w.proc.kill()
-			if w.rng.IntN(3) > 0 {
-				_ = w.note(nil, "round %d: crash", round)
-				w.disk.crash(w.rng)
-			} else {
-				_ = w.note(nil, "round %d: kill", round)
-			}
-			w.start()
-			w.limitSealing()
-			w.check()
-		}
-	}
-}
-
-// TestAppendSealedFaults lets operations fail by chance, and crashes in the end.
-func TestAppendSealedFaults(t *testing.T) {
-	for seed := range soakRounds(t, 30) {
-		w := newCrashWorld(t, uint64(seed))
-		w.limitSealing()
-		for round := range 4 {
-			w.proc.fault = func(op, name string) error {
-				switch op {
-				case "write", "sync", "syncdir", "link", "rename", "create", "mkdir":
-					if w.rng.IntN(25) == 0 {
-						_ = w.note(nil, "%s %s fails", op, name)
-						if op == "write" {
-							return syscall.ENOSPC
-						}
-						return syscall.EIO
-					}
-				}
-				return nil
-			}
-			for range 20 {
-				// The same store goes on after an error.
-				_ = w.stepSealed()
-			}
-			w.proc.fault = nil
-			w.check()
-			_ = w.note(nil, "round %d: crash", round)
-			w.proc.kill()
-			w.disk.crash(w.rng)
-			w.start()
-			w.limitSealing()
-			w.check()
-		}
-	}
-}
-
-// limitSealing makes sealed segments so small that a log has several.
-func (w *crashWorld) limitSealing() {
-	w.s.sealing = sealLimits{group: int64(2000 + w.rng.IntN(6000)), small: int64(w.rng.IntN(2000))}
 }
 
 // TestSealWriterReadsBack: a bit that is another on the disk is noticed before
