@@ -224,18 +224,17 @@ func (r *importRun) look(f File, vendors []Vendor) {
 	case f.ModTime.Before(r.opts.Since):
 		refuse("", "older than asked for")
 		return
-	case f.Size == 0:
-		refuse("", "empty")
-		return
 	}
 	vendor, claim, err := r.claim(&f, vendors)
 	switch {
 	case err != nil:
 		r.done(FileResult{Path: f.Path, Bytes: f.Size, Status: FileFailed, Reason: "cannot be read", Err: err})
-	case claim.Kind == ClaimNone:
-		refuse("", "no session format known here")
 	case claim.Kind == ClaimRefused:
 		refuse(vendor, claim.Reason)
+	case f.Size == 0 && claim.Kind != ClaimSide:
+		refuse(vendor, "empty")
+	case claim.Kind == ClaimNone:
+		refuse("", "no session format known here")
 	default:
 		key := sourceKey{vendor, claim.Kind, claim.Group}
 		if claim.Group == "" {
@@ -391,9 +390,13 @@ func (r *importRun) finish(src *Source, err error) {
 				Size: f.Size, ModTime: f.ModTime.UnixNano(), Status: FileImported,
 			}
 			for _, o := range res.Outcomes {
-				rec.Outcomes = append(rec.Outcomes, OutcomeRecord{
+				out := OutcomeRecord{
 					Log: o.Log.String(), Entries: o.Head.Size, SHA256: o.SHA256, Pending: o.Pending, Findings: o.Findings,
-				})
+				}
+				if o.Name.Kind == LogAssets {
+					out.Session = o.Name.ID
+				}
+				rec.Outcomes = append(rec.Outcomes, out)
 			}
 			if err := r.imports.PutSource(rec); err != nil {
 				res.Status, res.Reason, res.Err = FileFailed, "imported, but not recorded: "+err.Error(), err
