@@ -22,14 +22,15 @@ type Mirror struct {
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
-	encoder  *runEncoder // not in use
-	readBuf  []byte      // not in use
+	sessions map[LogName]bool // that this run imported
+	encoder  *runEncoder      // not in use
+	readBuf  []byte           // not in use
 }
 
 // NewMirror returns a mirror that writes to the store and keeps its records in
 // imports. In a dry run it compares and counts but writes nothing.
 func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
-	m := &Mirror{store: store, imports: imports, dryRun: dryRun}
+	m := &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
 	m.sealer, _ = store.(sealer)
 	return m
 }
@@ -172,6 +173,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, err
 		}
 	}
+	m.took(name)
 	m.outcomes = append(m.outcomes, out)
 	return out, nil
 }
@@ -232,8 +234,12 @@ func (m *Mirror) takeOutcomes() []Outcome {
 	return out
 }
 
-// batchBytes is how much is appended at a time.
-const batchBytes = 4 << 20
+// batchBytes is how much is appended at a time, and synced; sealedBatchBytes where
+// nothing is synced before the end: what fits into a cache.
+const (
+	batchBytes       = 4 << 20
+	sealedBatchBytes = 1 << 20
+)
 
 // logWriter compares entries with what a log holds and appends what is new,
 // leaving the log for a fork of it where they differ.
@@ -355,7 +361,7 @@ func (w *logWriter) add(ctx context.Context, vendor string, run *Run) error {
 		}
 		w.pos++
 	}
-	if w.batchSize >= batchBytes {
+	if w.batchSize >= batchBytes || w.seals && w.batchSize >= sealedBatchBytes {
 		return w.flush(ctx)
 	}
 	return nil
@@ -459,7 +465,7 @@ func (w *logWriter) appendSealed(ctx context.Context, at int64, batch [][]byte) 
 			return err
 		}
 	}
-	return w.appender.Append(ctx, batch)
+	return w.appender.AppendJoined(ctx, batch)
 }
 
 // finish makes all that was added durable.

@@ -57,10 +57,21 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 	if len(sessions) == 0 {
 		return convert.ErrNothing
 	}
+	var other *convert.RefusedError
+	wanted := 0
 	for _, session := range sessions {
+		if err := m.WantSide(ctx, src.Projects, Name, session); errors.As(err, &other) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		wanted++
 		if err := putIndexEntry(ctx, m, f.Path, session, entries[session]); err != nil {
 			return err
 		}
+	}
+	if wanted == 0 {
+		return other
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (s *sideRows) add(session string, row sideRow) {
 }
 
 // put mirrors the rows into the assets logs of their sessions.
-func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
+func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.Projects, path string) error {
 	sessions := s.sessions
 	if s.complete {
 		// Of some the last row may be gone.
@@ -74,7 +74,15 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) erro
 	if len(sessions) == 0 {
 		return convert.ErrNothing
 	}
+	var other *convert.RefusedError
+	wanted := 0
 	for _, session := range sessions {
+		if err := m.WantSide(ctx, projects, Name, session); errors.As(err, &other) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		wanted++
 		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
 		if err != nil {
 			return err
@@ -101,6 +109,9 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) erro
 			return err
 		}
 	}
+	if wanted == 0 {
+		return other
+	}
 	return nil
 }
 
@@ -119,7 +130,7 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return rows.put(ctx, m, f.Path)
+	return rows.put(ctx, m, src.Projects, f.Path)
 }
 
 func readIndex(r io.Reader) (*sideRows, error) {
