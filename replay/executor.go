@@ -222,7 +222,8 @@ type run struct {
 	lease   *lease
 	outcome Outcome
 
-	defined definitions
+	defined   definitions
+	projector provider.Projector // nil before the first request
 }
 
 // action is what the fold says is to be done next.

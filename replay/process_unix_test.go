@@ -36,6 +36,7 @@ type child struct {
 	After   bool           `json:"after"`   // just after it rather than just before
 	Signal  syscall.Signal `json:"signal"`  // that it gives itself there
 	Marker  string         `json:"marker"`  // file it makes before a SIGSTOP
+	GoOn    string         `json:"goOn"`    // file it waits for after a SIGSTOP
 }
 
 // The child's exit codes besides 0 and 1.
@@ -154,7 +155,12 @@ func (s *signalStore) signal() {
 	if err := syscall.Kill(os.Getpid(), s.child.Signal); err != nil {
 		panic(err)
 	}
-	time.Sleep(50 * time.Millisecond) // a stop may take effect a moment later
+	for { // a signal may take effect a moment later
+		if _, err := os.Stat(s.child.GoOn); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // processTrial is a directory store with one session, for executors in several
@@ -202,7 +208,7 @@ func (p *processTrial) start(c child) *exec.Cmd {
 // run out.
 func (p *processTrial) takeOver() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		out, err := processExecutor(p.store, p.dir, p.effects, "parent").Run(ctx, p.log)
@@ -281,8 +287,8 @@ func TestStoppedExecutorIsFenced(t *testing.T) {
 	fenced := 0
 	for n := 1; n <= 20; n++ {
 		p := newProcessTrial(t)
-		marker := filepath.Join(t.TempDir(), "stopped")
-		cmd := p.start(child{At: n, After: true, Signal: syscall.SIGSTOP, Marker: marker})
+		marker, goOn := filepath.Join(t.TempDir(), "stopped"), filepath.Join(t.TempDir(), "on")
+		cmd := p.start(child{At: n, After: true, Signal: syscall.SIGSTOP, Marker: marker, GoOn: goOn})
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
@@ -302,14 +308,13 @@ func TestStoppedExecutorIsFenced(t *testing.T) {
 				stopped = err == nil
 			}
 		}
-		time.Sleep(20 * time.Millisecond) // from the marker to the stop
 		p.takeOver()
 		size := len(p.events())
 		effects, _ := os.ReadFile(p.effects)
-		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		if err := os.WriteFile(goOn, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := <-done
+		err := goOnUntil(t, cmd, done)
 		where := fmt.Sprintf("stopped after append %d", n)
 		p.checkEffects(where)
 		if now := len(p.events()); now != size {
@@ -324,6 +329,22 @@ func TestStoppedExecutorIsFenced(t *testing.T) {
 			fenced++
 		case err != nil:
 			t.Errorf("%s: %v", where, err)
+		}
+	}
+}
+
+// goOnUntil lets a stopped process go on until it ends, even if the stop comes
+// late.
+func goOnUntil(t *testing.T, cmd *exec.Cmd, done <-chan error) error {
+	t.Helper()
+	for {
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

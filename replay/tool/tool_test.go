@@ -306,19 +306,20 @@ func TestShell(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	pidFile := filepath.Join(b.dir, "pid")
 	go func() {
-		for range 500 {
-			if _, err := os.Stat(pidFile); err == nil {
+		for ctx.Err() == nil {
+			if pid, err := os.ReadFile(pidFile); err == nil && strings.HasSuffix(string(pid), "\n") {
 				break
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(time.Millisecond)
 		}
 		cancel()
 	}()
-	began := time.Now()
-	status, _, _ := b.runIn(ctx, "shell", object{"command": "sleep 60 & echo $! > pid; wait"})
-	if status != schema.StatusCancelled || time.Since(began) > 4*time.Second {
-		t.Errorf("a stopped command: %s after %s", status, time.Since(began))
+	b.limits.Time = time.Minute
+	status, _, _ := b.runIn(ctx, "shell", object{"command": "sleep 3600 & echo $! > pid; wait"})
+	if status != schema.StatusCancelled {
+		t.Errorf("a stopped command: %s", status)
 	}
+	// The output ends when nobody holds it any more: the sleep is gone, too.
 }
 
 func TestVocabulariesAreComplete(t *testing.T) {

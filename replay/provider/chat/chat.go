@@ -65,7 +65,7 @@ func (p *Provider) Describe() provider.Description {
 func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began, name: p.quirks.Name}
-	err := p.endpoint.Post(ctx, "/chat/completions", req.Body, r.event)
+	err := p.endpoint.Post(ctx, "/chat/completions", req, r.event)
 	if err != nil && !(r.stop != "" && errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err // a server that says why it stopped need not say [DONE]
 	}

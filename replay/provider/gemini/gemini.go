@@ -78,7 +78,7 @@ func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provi
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began}
 	path := "/models/" + url.PathEscape(strings.TrimPrefix(req.Model, "models/")) + ":streamGenerateContent?alt=sse"
-	err := p.endpoint.Post(ctx, path, req.Body, r.event)
+	err := p.endpoint.Post(ctx, path, req, r.event)
 	if err != nil && !(r.stop != "" && errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err // the API ends a stream without a last event
 	}
