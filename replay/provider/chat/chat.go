@@ -18,7 +18,7 @@ import (
 const API = "chat"
 
 // projection is the version of the projection rules.
-const projection = "chat-1"
+const projection = "chat-2"
 
 // Config says how the API is reached.
 type Config struct {

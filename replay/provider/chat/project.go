@@ -173,15 +173,26 @@ func (w *writer) Unit(u *provider.Unit) {
 	}
 }
 
-// injected adds context that came later.
+// injected adds context that came later. Only a user may show images.
 func (w *writer) injected(u *provider.Unit) {
 	content := w.content(u.Content, u.Seq)
 	role := w.quirks.LaterSystem
 	if role == "user" {
 		w.losses.Add(provider.LossSystemAsUser, u.Seq)
-		content = append([]any{textPart{"text", "[Note from the operator]"}}, content...)
+		w.add(role, append([]any{textPart{"text", "[Note from the operator]"}}, content...))
+		return
 	}
-	w.add(role, content)
+	var texts, images []any
+	for _, part := range content {
+		if _, ok := part.(textPart); ok {
+			texts = append(texts, part)
+			continue
+		}
+		w.losses.Add(provider.LossMovedImage, u.Seq)
+		images = append(images, part)
+	}
+	w.add(role, texts)
+	w.add("user", images)
 }
 
 // add adds a message, or to the one before if that is of the same role. Content

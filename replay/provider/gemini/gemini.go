@@ -25,7 +25,7 @@ const (
 const DefaultURL = "https://generativelanguage.googleapis.com/v1beta"
 
 // projection is the version of the projection rules.
-const projection = "generate-content-1"
+const projection = "generate-content-2"
 
 // Sentinel is the signature that the API's documentation gives for function
 // calls of other models, which have none (Gemini API, "Thought signatures").

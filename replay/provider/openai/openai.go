@@ -22,7 +22,7 @@ const (
 const DefaultURL = "https://api.openai.com/v1"
 
 // projection is the version of the projection rules.
-const projection = "responses-1"
+const projection = "responses-2"
 
 // Config says how the API is reached.
 type Config struct {

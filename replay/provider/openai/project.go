@@ -39,17 +39,20 @@ type inputMessage struct {
 	Type    string `json:"type"`
 	Role    string `json:"role"`
 	Content []any  `json:"content"`
+}
+
+// ownMessage is what the model said. Its content is the plain text: the other form,
+// a list of output_text, wants the id of an item, which nothing is stored under.
+type ownMessage struct {
+	Type    string `json:"type"`
+	Role    string `json:"role"`
+	Content string `json:"content"`
 	Phase   string `json:"phase,omitzero"`
 }
 
 type textPart struct {
-	Type string `json:"type"` // input_text or output_text
+	Type string `json:"type"` // input_text
 	Text string `json:"text"`
-}
-
-type refusalPart struct {
-	Type    string `json:"type"`
-	Refusal string `json:"refusal"`
 }
 
 type imagePart struct {
@@ -198,7 +201,7 @@ func (w *writer) message(role string, content []any) {
 		return
 	}
 	if last := w.Last(); last != nil {
-		if m, ok := (*last).(*inputMessage); ok && m.Role == role && role != "assistant" {
+		if m, ok := (*last).(*inputMessage); ok && m.Role == role {
 			m.Content = append(m.Content, content...)
 			return
 		}
@@ -223,13 +226,14 @@ func (w *writer) model(u *provider.Unit) {
 			w.call(b.Call)
 		case b.Sealed != nil:
 			w.Add(b.Sealed)
-		case b.Type == schema.BlockRefusal:
-			w.Add(&inputMessage{Type: "message", Role: "assistant", Content: []any{refusalPart{"refusal", b.Words}}, Phase: b.Phase})
 		default:
+			if b.Type == schema.BlockRefusal {
+				w.losses.Add(provider.LossRefusal, u.Seq)
+			}
 			if len(b.Citations) > 0 {
 				w.losses.Add(provider.LossCitations, u.Seq)
 			}
-			w.Add(&inputMessage{Type: "message", Role: "assistant", Content: []any{textPart{"output_text", b.Words}}, Phase: b.Phase})
+			w.Add(ownMessage{"message", "assistant", b.Words, b.Phase})
 		}
 	}
 }
