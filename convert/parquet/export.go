@@ -33,6 +33,9 @@ type Options struct {
 	Rows tables.Options
 	// Compact joins the files of a table and date into one.
 	Compact bool
+	// Prune removes the rows of logs that the store has no more. The folder is
+	// then of this store alone: rows of another one's logs would go, too.
+	Prune bool
 	// Workers is how many logs are read at once; 0: one for each processor.
 	Workers int
 	// Progress, if not nil, is called after each log, by one goroutine at a time.
@@ -45,6 +48,7 @@ type Result struct {
 	Exported  int64 // of them written
 	Unchanged int64 // of them as the manifest says already
 	Outside   int64 // of them not between Since and Until
+	Removed   int64 // logs that the store has no more, whose rows were removed
 	// Rows and Bytes are those written, by table.
 	Rows, Bytes map[Table]int64
 	// Failed are the logs that could not be read; their files stay as they were.
@@ -75,6 +79,9 @@ func Export(ctx context.Context, store format.Store, logs iter.Seq[format.LogID]
 	}
 	defer x.lock.Close()
 	if err := x.run(ctx, logs); err != nil {
+		return x.result, err
+	}
+	if err := x.prune(ctx); err != nil {
 		return x.result, err
 	}
 	return x.result, x.commit()
@@ -178,6 +185,24 @@ func feed(ctx context.Context, queue chan<- format.LogID, logs iter.Seq[format.L
 			return
 		}
 	}
+}
+
+// prune forgets the logs that are no longer in the store; their files are swept.
+func (x *exporter) prune(ctx context.Context) error {
+	if !x.opts.Prune {
+		return nil
+	}
+	for id := range x.old {
+		_, err := x.store.Info(ctx, id)
+		switch {
+		case errors.Is(err, format.ErrNotFound):
+			delete(x.old, id)
+			x.result.Removed++
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // commit makes the new state the one that counts.
