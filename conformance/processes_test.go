@@ -126,8 +126,9 @@ func runAppenders(t *testing.T, dir string, round, n int, rng *rand.Rand) []ack 
 	var all []ack
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	var started []*exec.Cmd
 	for i := range n {
+		// It dies at any moment after some batches, whatever time they take.
+		enough, delay := rng.IntN(60), time.Duration(rng.IntN(10_000))*time.Microsecond
 		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s\nr%dp%d", appenderEnv, dir, round, i))
 		stdout, err := cmd.StdoutPipe()
@@ -139,9 +140,13 @@ func runAppenders(t *testing.T, dir string, round, n int, rng *rand.Rand) []ack 
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		started = append(started, cmd)
+		kill := func() { _ = cmd.Process.Kill() }
+		late := time.AfterFunc(time.Minute, kill)
 		wg.Go(func() {
-			acks := readAcks(stdout)
+			acks := readAcks(stdout, enough, func() { time.AfterFunc(delay, kill) })
+			if !late.Stop() {
+				t.Errorf("an appender got only %d of %d entries acknowledged in a minute", len(acks), enough)
+			}
 			var exit *exec.ExitError
 			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
 				t.Errorf("an appender ended by itself: %v\n%s", err, stderr.String())
@@ -151,21 +156,19 @@ func runAppenders(t *testing.T, dir string, round, n int, rng *rand.Rand) []ack 
 			all = append(all, acks...)
 		})
 	}
-	for _, cmd := range started {
-		time.Sleep(time.Duration(100+rng.IntN(200)) * time.Millisecond)
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-	}
 	wg.Wait()
 	return all
 }
 
-// readAcks reads the lines of an appender; one without end does not count.
-func readAcks(r io.Reader) []ack {
+// readAcks reads the lines of an appender; one without end does not count. Once
+// there are enough it calls then.
+func readAcks(r io.Reader, enough int, then func()) []ack {
 	var acks []ack
 	lines := bufio.NewReader(r)
 	for {
+		if len(acks) == enough {
+			then()
+		}
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			return acks

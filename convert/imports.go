@@ -56,7 +56,8 @@ type SourceRecord struct {
 	Size     int64             `json:"size"`
 	ModTime  int64             `json:"mtime_ns"`
 	Status   FileStatus        `json:"status"`
-	Final    bool              `json:"final,omitzero"` // unfinished records were taken as damaged
+	Final    bool              `json:"final,omitzero"`    // unfinished records were taken as damaged
+	Projects Projects          `json:"projects,omitzero"` // that the import was limited to
 	Outcomes []OutcomeRecord   `json:"outcomes,omitzero"`
 	Rows     map[string]string `json:"rows,omitzero"` // row to the digest of the bytes it had last
 }

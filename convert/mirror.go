@@ -21,12 +21,15 @@ type Mirror struct {
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
+	sessions map[LogName]bool // that this run imported
+	encoder  *runEncoder      // not in use
+	readBuf  []byte           // not in use
 }
 
 // NewMirror returns a mirror that writes to the store and keeps its records in
 // imports. In a dry run it compares and counts but writes nothing.
 func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
-	return &Mirror{store: store, imports: imports, dryRun: dryRun}
+	return &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
 }
 
 // Store returns the store that is written to, for reading.
@@ -100,7 +103,9 @@ const (
 // differs becomes a fork at the first differing entry.
 func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, error) {
 	findings := new(FindingCounts)
-	reader := NewRecordReader(t.Content, t.Final)
+	reader := newRecordReader(t.Content, t.Final, m.readBuf)
+	m.readBuf = nil
+	defer func() { m.readBuf = reader.buf }()
 	held, name, err := identify(reader, t)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
@@ -110,7 +115,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
-	defer w.close()
+	defer w.release()
 
 	if len(held) == 0 {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, ErrNothing)
@@ -155,6 +160,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, err
 		}
 	}
+	m.took(name)
 	m.outcomes = append(m.outcomes, out)
 	return out, nil
 }
@@ -232,6 +238,7 @@ type logWriter struct {
 	next func() (format.Entry, error, bool) // entries the log holds, nil when there are no more
 	stop func()
 
+	encoder   *runEncoder
 	batch     [][]byte
 	batchSize int
 	appended  int64
@@ -240,7 +247,11 @@ type logWriter struct {
 
 // openLog starts at the log's first entry, or behind its base.
 func (m *Mirror) openLog(ctx context.Context, log format.LogID, base *format.Fork) (*logWriter, error) {
-	w := &logWriter{m: m, log: log, base: base}
+	w := &logWriter{m: m, log: log, base: base, encoder: m.encoder}
+	m.encoder = nil
+	if w.encoder == nil {
+		w.encoder = new(runEncoder)
+	}
 	if base != nil {
 		if err := w.skipBase(ctx); err != nil {
 			return nil, err
@@ -281,6 +292,13 @@ func (w *logWriter) attach(ctx context.Context) error {
 	return nil
 }
 
+// release closes w, whose buffers then serve the next one.
+func (w *logWriter) release() {
+	w.close()
+	w.encoder.reset()
+	w.m.encoder = w.encoder
+}
+
 func (w *logWriter) close() {
 	if w.stop != nil {
 		w.stop()
@@ -290,7 +308,7 @@ func (w *logWriter) close() {
 
 // add compares or appends the entries of a run.
 func (w *logWriter) add(ctx context.Context, vendor string, run *Run) error {
-	entries, blobs, err := encodeRun(vendor, run)
+	entries, blobs, err := w.encoder.encode(vendor, run)
 	if err != nil {
 		return err
 	}
@@ -377,6 +395,11 @@ func (w *logWriter) flush(ctx context.Context) error {
 	batch := w.batch
 	at := w.pos - int64(len(batch))
 	w.batch, w.batchSize = nil, 0
+	defer func() {
+		clear(batch)
+		w.batch = batch[:0]
+		w.encoder.reset()
+	}()
 	if len(batch) == 0 || w.m.dryRun {
 		return nil
 	}

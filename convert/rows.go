@@ -169,6 +169,7 @@ func (r *Rows) Close(ctx context.Context) (Outcome, error) {
 	if err := r.w.flush(ctx); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
 	}
+	r.w.release()
 	out := Outcome{Name: r.name, Records: r.records, Findings: r.findings.List(), Report: new(schema.Fidelity)}
 	r.w.describe(&out)
 	out.Report.Add(schema.Preserved, "row", r.records, "")

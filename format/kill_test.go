@@ -109,10 +109,16 @@ func TestKilledProcesses(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			kill := func() { _ = cmd.Process.Kill() }
+			late := time.AfterFunc(time.Minute, kill)
+			enough := 1 + rand.IntN(60) // acknowledged entries, then it dies at any moment
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				for lines := bufio.NewScanner(out); lines.Scan(); {
+				for lines := bufio.NewScanner(out); lines.Scan(); enough-- {
+					if enough == 1 {
+						time.AfterFunc(time.Duration(rand.IntN(10_000))*time.Microsecond, kill)
+					}
 					var seq int64
 					var i int
 					if n, _ := fmt.Sscan(lines.Text(), &seq, &i); n < 2 {
@@ -126,11 +132,13 @@ func TestKilledProcesses(t *testing.T) {
 					mu.Unlock()
 				}
 				_ = cmd.Wait() // it was killed
+				if !late.Stop() {
+					t.Errorf("writer %s had %d entries to go after a minute", writer, enough)
+				}
 				if stderr.Len() > 0 {
 					t.Errorf("writer %s: %s", writer, &stderr)
 				}
 			}()
-			time.AfterFunc(time.Duration(150+rand.IntN(250))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		}
 		wg.Wait()
 		s := openDir(t, dir)

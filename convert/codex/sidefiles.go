@@ -61,11 +61,19 @@ func (s *sideRows) add(session string, row sideRow) {
 }
 
 // put mirrors the rows into the assets logs of their sessions.
-func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
+func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.Projects, path string) error {
 	if len(s.sessions) == 0 {
 		return convert.ErrNothing
 	}
+	var other *convert.RefusedError
+	wanted := 0
 	for _, session := range s.sessions {
+		if err := m.WantSide(ctx, projects, Name, session); errors.As(err, &other) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		wanted++
 		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
 		if err != nil {
 			return err
@@ -91,6 +99,9 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) erro
 		if _, err := rows.Close(ctx); err != nil {
 			return err
 		}
+	}
+	if wanted == 0 {
+		return other
 	}
 	return nil
 }
@@ -124,7 +135,7 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return rows.put(ctx, m, f.Path)
+	return rows.put(ctx, m, src.Projects, f.Path)
 }
 
 func readIndex(r io.Reader) (*sideRows, error) {

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,16 +45,18 @@ var noRedirects = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Post sends a JSON body to a path of the API and gives the events of the
+// Post sends a request's body to a path of the API and gives the events of the
 // answer to each, until the stream ends or each returns an error. io.EOF from
 // each ends the stream in good order. Every failure is an [*Error].
-func (e *Endpoint) Post(ctx context.Context, path string, body []byte, each func(StreamEvent) error) error {
+func (e *Endpoint) Post(ctx context.Context, path string, asked *Request, each func(StreamEvent) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.BaseURL+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.BaseURL+path, asked.Reader())
 	if err != nil {
 		return &Error{Class: schema.ErrorBadRequest, Message: "the address of the API is not a URL", Err: err}
 	}
+	req.ContentLength = asked.Size()
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(asked.Reader()), nil }
 	for name, values := range e.Header {
 		req.Header[name] = values
 	}

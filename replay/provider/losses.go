@@ -61,3 +61,29 @@ func (l *Losses) Add(code string, seq int64) {
 
 // List returns the losses in the order they first occurred.
 func (l *Losses) List() []schema.Loss { return l.list }
+
+// join returns these losses and then those of another.
+func (l *Losses) join(with *Losses) *Losses {
+	out := new(Losses)
+	for _, from := range []*Losses{l, with} {
+		for _, loss := range from.list {
+			i, ok := out.index[loss.Code]
+			if !ok {
+				if out.index == nil {
+					out.index = make(map[string]int)
+				}
+				i = len(out.list)
+				out.index[loss.Code] = i
+				out.list = append(out.list, schema.Loss{Code: loss.Code})
+			}
+			have := &out.list[i]
+			have.Count += loss.Count
+			for _, seq := range loss.Seqs {
+				if n := len(have.Seqs); n < maxLossSeqs && (n == 0 || have.Seqs[n-1] != seq) {
+					have.Seqs = append(have.Seqs, seq)
+				}
+			}
+		}
+	}
+	return out
+}

@@ -76,7 +76,7 @@ func (p *Provider) Describe() provider.Description {
 func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began}
-	if err := p.endpoint.Post(ctx, "/v1/messages", req.Body, r.event); err != nil {
+	if err := p.endpoint.Post(ctx, "/v1/messages", req, r.event); err != nil {
 		return nil, err
 	}
 	resp := r.response()

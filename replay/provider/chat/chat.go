@@ -18,7 +18,7 @@ import (
 const API = "chat"
 
 // projection is the version of the projection rules.
-const projection = "chat-1"
+const projection = "chat-2"
 
 // Config says how the API is reached.
 type Config struct {
@@ -65,7 +65,7 @@ func (p *Provider) Describe() provider.Description {
 func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began, name: p.quirks.Name}
-	err := p.endpoint.Post(ctx, "/chat/completions", req.Body, r.event)
+	err := p.endpoint.Post(ctx, "/chat/completions", req, r.event)
 	if err != nil && !(r.stop != "" && errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err // a server that says why it stopped need not say [DONE]
 	}

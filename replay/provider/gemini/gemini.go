@@ -25,7 +25,7 @@ const (
 const DefaultURL = "https://generativelanguage.googleapis.com/v1beta"
 
 // projection is the version of the projection rules.
-const projection = "generate-content-1"
+const projection = "generate-content-2"
 
 // Sentinel is the signature that the API's documentation gives for function
 // calls of other models, which have none (Gemini API, "Thought signatures").
@@ -78,7 +78,7 @@ func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provi
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began}
 	path := "/models/" + url.PathEscape(strings.TrimPrefix(req.Model, "models/")) + ":streamGenerateContent?alt=sse"
-	err := p.endpoint.Post(ctx, path, req.Body, r.event)
+	err := p.endpoint.Post(ctx, path, req, r.event)
 	if err != nil && !(r.stop != "" && errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err // the API ends a stream without a last event
 	}

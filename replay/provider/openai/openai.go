@@ -22,7 +22,7 @@ const (
 const DefaultURL = "https://api.openai.com/v1"
 
 // projection is the version of the projection rules.
-const projection = "responses-1"
+const projection = "responses-2"
 
 // Config says how the API is reached.
 type Config struct {
@@ -73,7 +73,7 @@ func (p *Provider) Describe() provider.Description {
 func (p *Provider) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
 	began := time.Now()
 	r := &reader{req: req, stream: stream, began: began, name: p.name, items: make(map[int]item)}
-	if err := p.endpoint.Post(ctx, "/responses", req.Body, r.event); err != nil {
+	if err := p.endpoint.Post(ctx, "/responses", req, r.event); err != nil {
 		return nil, err
 	}
 	resp := r.response()
