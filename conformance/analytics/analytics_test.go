@@ -29,7 +29,8 @@ import (
 )
 
 // TestSamples lets the readers compare every value of the sample logs, read a
-// live and a sealed segment, and answer the stock questions.
+// live and a sealed segment, answer the stock questions, and run what docs/sql.md
+// says.
 func TestSamples(t *testing.T) {
 	dir := t.TempDir()
 	store := openStore(t, dir)
@@ -45,6 +46,9 @@ func TestSamples(t *testing.T) {
 	}
 	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, false)
 	if err := copyFile(filepath.Join("testdata", "answers.json"), filepath.Join(dir, "expected", "answers.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyFile(filepath.Join("..", "..", "docs", "sql.md"), filepath.Join(dir, "sql.md")); err != nil {
 		t.Fatal(err)
 	}
 	writeSegments(t, dir, store, samplelog.Tree, samplelog.Rows)

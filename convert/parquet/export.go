@@ -247,9 +247,8 @@ func (x *exporter) variant(t Table) string {
 
 // sweep removes files of exports that no longer count, and temporary ones.
 func (x *exporter) sweep() error {
-	count := x.old.paths()
+	joined := x.old.joined()
 	for _, t := range Tables() {
-		count[emptyPath(t)] = true
 		temps, err := filepath.Glob(filepath.Join(x.opts.Out, string(t), tempPrefix+"*"))
 		if err != nil {
 			return err
@@ -263,7 +262,7 @@ func (x *exporter) sweep() error {
 			if err != nil {
 				return err
 			}
-			if rel = filepath.ToSlash(rel); ours(rel) && !count[rel] {
+			if rel = filepath.ToSlash(rel); ours(rel) && !x.old.counts(rel, joined) {
 				temps = append(temps, name)
 			}
 		}
@@ -442,10 +441,11 @@ func (x *exporter) current(ctx context.Context, log format.LogID) (bool, error) 
 		if !ok || p.variant != x.variant(t) {
 			return false, nil
 		}
-		if p.path == "" {
+		name := e.path(t)
+		if name == "" {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(x.opts.Out, filepath.FromSlash(p.path)))
+		info, err := os.Stat(filepath.Join(x.opts.Out, filepath.FromSlash(name)))
 		if err != nil || info.Size() != p.bytes {
 			return false, nil
 		}

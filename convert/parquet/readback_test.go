@@ -75,6 +75,19 @@ func project(t *testing.T, store format.Store, opts tables.Options, logs ...form
 	return s
 }
 
+// paths returns the files that count.
+func (m manifest) paths() map[string]bool {
+	in := make(map[string]bool)
+	for _, e := range m {
+		for t := range e.parts {
+			if name := e.path(t); name != "" {
+				in[name] = true
+			}
+		}
+	}
+	return in
+}
+
 // readTable returns the rows of all files of a table that the manifest counts,
 // ordered by log.
 func readTable[T any](t *testing.T, out string, table Table, logOf func(*T) string) []T {
