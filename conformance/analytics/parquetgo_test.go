@@ -15,11 +15,13 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 	pq "github.com/parquet-go/parquet-go"
 
 	"github.com/ownlog/ownlog/convert/parquet"
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
 )
 
 // rowSums are digests of the rows of each table and log, in order: every column,
@@ -91,7 +93,70 @@ func checkParquetGo(t *testing.T, out string, store format.Store, logs []format.
 			t.Errorf("parquet-go, %s: %q, the log has no such rows", key, gotSums[key])
 		}
 	}
+	checkEntries(t, out, store, logs)
 	t.Logf("parquet-go: the rows of %d logs and tables are those of the logs", len(wantSums))
+}
+
+// checkEntries compares the rows of events with the entries themselves: bytes,
+// digest, type and time, each once and in order.
+func checkEntries(t *testing.T, out string, store format.Store, logs []format.LogID) {
+	t.Helper()
+	want, got := make(rowSums), make(rowSums)
+	type entry struct {
+		Seq     int64
+		Leaf    string
+		Payload string
+		Type    string
+		Micros  int64
+	}
+	add := func(s rowSums) func(string, entry) {
+		return func(log string, e entry) {
+			if err := sumRows(s, parquet.Events, func(*entry) string { return log })(&e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, log := range logs {
+		own := int64(0)
+		if info, err := store.Info(t.Context(), log); err != nil {
+			t.Fatal(err)
+		} else if info.Fork != nil {
+			own = info.Fork.Size
+		}
+		for e, err := range store.Read(t.Context(), log, own) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			norm, _, err := format.CutRaw(nil, e.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ev, err := schema.Decode(norm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := entry{Seq: e.Seq, Leaf: e.Leaf.String(), Payload: string(e.Bytes), Type: string(ev.Type)}
+			if at, err := schema.ParseTime(ev.Time); err == nil {
+				x.Micros = at.UnixMicro()
+			}
+			add(want)(log.String(), x)
+		}
+	}
+	readWithParquetGo(t, out, parquet.Events, func(r *tables.Event) error {
+		x := entry{Seq: r.Seq, Leaf: r.PayloadDigest}
+		if r.Payload == nil || r.Type == nil {
+			return fmt.Errorf("log %s, entry %d: no payload or type", r.LogID, r.Seq)
+		}
+		x.Payload, x.Type = *r.Payload, *r.Type
+		if r.Time != nil {
+			x.Micros = *r.Time
+		}
+		add(got)(r.LogID, x)
+		return nil
+	})
+	if diff := cmp.Diff(want.sums(), got.sums()); diff != "" {
+		t.Errorf("entries and rows of events (-entries +rows):\n%s", diff)
+	}
 }
 
 func readWithParquetGo[T any](t *testing.T, out string, table parquet.Table, row func(*T) error) {
