@@ -52,7 +52,7 @@ type File struct {
 	Size    int64
 	ModTime time.Time
 	Mode    fs.FileMode
-	// Head are the first bytes, at most [SniffSize].
+	// Head are the first bytes, at most [SniffSize]; valid during the call.
 	Head []byte
 }
 
@@ -96,6 +96,9 @@ type Source struct {
 	// ParentMissing says that the session this one continues is not to be had:
 	// import it on its own, with a finding, instead of a [NeedsParentError].
 	ParentMissing bool
+	// Projects limit which sessions are imported. A source of one session that is
+	// left out is an [OtherProjectError].
+	Projects Projects
 	// Options are the vendor's own, by flag name.
 	Options map[string]string
 }

@@ -26,6 +26,9 @@ type ImportOptions struct {
 	Env    Environment
 	// Since leaves out files that were not modified at or after that time.
 	Since time.Time
+	// Projects leave out sessions that worked elsewhere. A session that one of
+	// them continues comes along.
+	Projects Projects
 	// Final takes unfinished last records as damaged instead of waiting.
 	Final bool
 	// DryRun compares and counts but writes nothing.
@@ -117,7 +120,15 @@ type importRun struct {
 	summary  *ImportSummary
 	findings FindingCounts
 	sources  map[sourceKey]*Source
+	head     [SniffSize]byte // of the file that vendors are asked about
 	order    []sourceKey
+	left     []leftSource
+}
+
+// leftSource is a source that is of another project.
+type leftSource struct {
+	src *Source
+	err *OtherProjectError
 }
 
 type sourceKey struct {
@@ -224,18 +235,17 @@ func (r *importRun) look(f File, vendors []Vendor) {
 	case f.ModTime.Before(r.opts.Since):
 		refuse("", "older than asked for")
 		return
-	case f.Size == 0:
-		refuse("", "empty")
-		return
 	}
 	vendor, claim, err := r.claim(&f, vendors)
 	switch {
 	case err != nil:
 		r.done(FileResult{Path: f.Path, Bytes: f.Size, Status: FileFailed, Reason: "cannot be read", Err: err})
-	case claim.Kind == ClaimNone:
-		refuse("", "no session format known here")
 	case claim.Kind == ClaimRefused:
 		refuse(vendor, claim.Reason)
+	case f.Size == 0 && claim.Kind != ClaimSide:
+		refuse(vendor, "empty")
+	case claim.Kind == ClaimNone:
+		refuse("", "no session format known here")
 	default:
 		key := sourceKey{vendor, claim.Kind, claim.Group}
 		if claim.Group == "" {
@@ -243,7 +253,7 @@ func (r *importRun) look(f File, vendors []Vendor) {
 		}
 		src := r.sources[key]
 		if src == nil {
-			src = &Source{Vendor: vendor, Kind: claim.Kind, Group: claim.Group, Open: openFile, Final: r.opts.Final, Options: r.opts.Options}
+			src = &Source{Vendor: vendor, Kind: claim.Kind, Group: claim.Group, Open: openFile, Final: r.opts.Final, Projects: r.opts.Projects, Options: r.opts.Options}
 			r.sources[key] = src
 			r.order = append(r.order, key)
 		}
@@ -269,7 +279,7 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 		}
 	}
 	var err error
-	if f.Head, err = readHead(f.Path); err != nil {
+	if f.Head, err = readHead(f.Path, r.head[:]); err != nil {
 		return "", Claim{}, err
 	}
 	refusedBy, refused := "", Claim{}
@@ -285,13 +295,17 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 	return refusedBy, refused, nil
 }
 
-func readHead(name string) ([]byte, error) {
+// readHead reads as much of a file's beginning into buf as fits.
+func readHead(name string, buf []byte) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	head, err := io.ReadAll(io.LimitReader(f, SniffSize))
-	return head, errors.Join(err, f.Close())
+	n, err := io.ReadFull(f, buf)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return buf[:n], errors.Join(err, f.Close())
 }
 
 func openFile(_ context.Context, f File) (io.ReadCloser, error) { return os.Open(f.Path) }
@@ -311,6 +325,7 @@ func (r *importRun) importAll(ctx context.Context) error {
 	sortSources(queue)
 	for len(queue) > 0 {
 		var waiting []*Source
+		wanted := make(map[string]bool) // sessions that others wait for
 		for _, src := range queue {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -322,25 +337,52 @@ func (r *importRun) importAll(ctx context.Context) error {
 			var needs *NeedsParentError
 			if errors.As(err, &needs) && !src.ParentMissing {
 				waiting = append(waiting, src)
+				wanted[needs.Session] = true
+				continue
+			}
+			var other *OtherProjectError
+			if errors.As(err, &other) {
+				r.left = append(r.left, leftSource{src, other})
 				continue
 			}
 			r.finish(src, err)
 		}
 		if len(waiting) == len(queue) {
+			found := r.takeBack(wanted)
 			for _, src := range waiting {
-				src.ParentMissing = true
+				src.ParentMissing = len(found) == 0
 			}
+			waiting = append(found, waiting...)
 		}
 		queue = waiting
 	}
+	for _, l := range r.left {
+		r.finish(l.src, l.err)
+	}
 	return nil
+}
+
+// takeBack returns the sources that were left out and hold one of the sessions,
+// since sessions that were asked for continue them.
+func (r *importRun) takeBack(wanted map[string]bool) (found []*Source) {
+	left := r.left[:0]
+	for _, l := range r.left {
+		if !wanted[l.err.Session] {
+			left = append(left, l)
+			continue
+		}
+		l.src.Projects = nil
+		found = append(found, l.src)
+	}
+	r.left = left
+	return found
 }
 
 // skip reports a source none of whose files changed since it was imported.
 func (r *importRun) skip(ctx context.Context, src *Source) bool {
 	for _, f := range src.Files {
 		rec, ok := r.imports.Source(f.Path)
-		if !ok || rec.Status != FileImported || !rec.unchanged(f) || rec.Final != src.Final || !r.holds(ctx, rec) {
+		if !ok || rec.Status != FileImported || !rec.unchanged(f) || rec.Final != src.Final || !rec.covers(src.Projects) || !r.holds(ctx, rec) {
 			return false
 		}
 	}
@@ -348,6 +390,11 @@ func (r *importRun) skip(ctx context.Context, src *Source) bool {
 		r.done(FileResult{Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Bytes: f.Size, Status: FileUnchanged})
 	}
 	return true
+}
+
+// covers tells whether an import under a limit was of all that is asked for now.
+func (rec SourceRecord) covers(projects Projects) bool {
+	return len(rec.Projects) == 0 || slices.Equal(rec.Projects, projects)
 }
 
 // holds tells whether the logs that a source went to are still there.
@@ -373,6 +420,7 @@ func (r *importRun) importSource(ctx context.Context, src *Source) error {
 func (r *importRun) finish(src *Source, err error) {
 	outcomes := r.mirror.takeOutcomes()
 	var refused *RefusedError
+	var other *OtherProjectError
 	for i, f := range src.Files {
 		res := FileResult{Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Bytes: f.Size, Status: FileImported}
 		if i == 0 {
@@ -383,17 +431,23 @@ func (r *importRun) finish(src *Source, err error) {
 			res.Status, res.Reason = FileRefused, ErrNothing.Error()
 		case errors.As(err, &refused):
 			res.Status, res.Reason = FileRefused, refused.Reason
+		case errors.As(err, &other):
+			res.Status, res.Reason = FileRefused, other.Error()
 		case err != nil:
 			res.Status, res.Reason, res.Err = FileFailed, err.Error(), err
 		case !r.opts.DryRun:
 			rec := SourceRecord{
-				Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Group: src.Group, Final: src.Final,
+				Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Group: src.Group, Final: src.Final, Projects: src.Projects,
 				Size: f.Size, ModTime: f.ModTime.UnixNano(), Status: FileImported,
 			}
 			for _, o := range res.Outcomes {
-				rec.Outcomes = append(rec.Outcomes, OutcomeRecord{
+				out := OutcomeRecord{
 					Log: o.Log.String(), Entries: o.Head.Size, SHA256: o.SHA256, Pending: o.Pending, Findings: o.Findings,
-				})
+				}
+				if o.Name.Kind == LogAssets {
+					out.Session = o.Name.ID
+				}
+				rec.Outcomes = append(rec.Outcomes, out)
 			}
 			if err := r.imports.PutSource(rec); err != nil {
 				res.Status, res.Reason, res.Err = FileFailed, "imported, but not recorded: "+err.Error(), err

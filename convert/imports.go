@@ -53,7 +53,8 @@ type SourceRecord struct {
 	Size     int64             `json:"size"`
 	ModTime  int64             `json:"mtime_ns"`
 	Status   FileStatus        `json:"status"`
-	Final    bool              `json:"final,omitzero"` // unfinished records were taken as damaged
+	Final    bool              `json:"final,omitzero"`    // unfinished records were taken as damaged
+	Projects Projects          `json:"projects,omitzero"` // that the import was limited to
 	Outcomes []OutcomeRecord   `json:"outcomes,omitzero"`
 	Rows     map[string]string `json:"rows,omitzero"` // row to the digest of the bytes it had last
 }
@@ -61,6 +62,7 @@ type SourceRecord struct {
 // OutcomeRecord is what an import of the source did to one log.
 type OutcomeRecord struct {
 	Log      string    `json:"log"`
+	Session  string    `json:"session,omitzero"` // of a log of rows: whose it is
 	Entries  int64     `json:"entries"`
 	SHA256   string    `json:"sha256,omitzero"`
 	Pending  int64     `json:"pending,omitzero"`

@@ -21,8 +21,17 @@ const minBase64 = 4096
 // keepRecord puts a record's bytes into the first event of its run, in the first
 // of the four ways that fits: rawparts, raw, rawblob, raw64. raw is what is to be
 // joined to the encoded event; blobs must be stored first.
-func keepRecord(ev *schema.Event, record []byte) (raw []byte, blobs []PendingBlob) {
-	if parts, blobs := takeApart(record); parts != nil {
+func keepRecord(ev *schema.Event, rec *Record) (raw []byte, blobs []PendingBlob) {
+	record := rec.Bytes
+	switch {
+	case record == nil: // a row that is gone
+		return nil, nil
+	case len(record) == 0: // which raw64 cannot say
+		blob := NewBlob(record, "")
+		ev.RawBlob = &blob.Ref
+		return nil, []PendingBlob{blob}
+	}
+	if parts, blobs := takeApart(record, rec.Checked); parts != nil {
 		ev.RawParts = parts
 		return nil, blobs
 	}
@@ -31,7 +40,7 @@ func keepRecord(ev *schema.Event, record []byte) (raw []byte, blobs []PendingBlo
 		ev.RawBlob = &blob.Ref
 		return nil, []PendingBlob{blob}
 	}
-	if format.CheckRaw(record) == nil {
+	if rec.Checked || format.CheckRaw(record) == nil {
 		return record, nil
 	}
 	ev.Raw64 = base64.StdEncoding.EncodeToString(record)
@@ -39,9 +48,13 @@ func keepRecord(ev *schema.Event, record []byte) (raw []byte, blobs []PendingBlo
 }
 
 // takeApart splits a record that holds long base64 into texts and blobs; parts is
-// nil if it holds none, or too much text besides for one entry.
-func takeApart(record []byte) (parts []schema.RawPart, blobs []PendingBlob) {
-	if len(record) < minBase64 || !utf8.Valid(record) {
+// nil if it holds none, or too much text besides for one entry. checked says that
+// the record is known to be UTF-8.
+func takeApart(record []byte, checked bool) (parts []schema.RawPart, blobs []PendingBlob) {
+	if len(record) < minBase64 {
+		return nil, nil
+	}
+	if start, _ := nextBase64(record, 0); start < 0 || !checked && !utf8.Valid(record) {
 		return nil, nil
 	}
 	text, left := 0, 0

@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/format"
 )
 
 // MaxRecord is the longest record, in bytes, that is read as JSON. A longer
@@ -20,8 +22,13 @@ const MaxRecord = 32 << 20
 // a longer run is kept as a damaged record of that many bytes.
 const maxSep = 16 << 10
 
-// readSize is how much a RecordReader asks for at a time.
-const readSize = 256 << 10
+// readSize is how much a RecordReader asks for at a time, firstRead how much of a
+// source that it knows nothing of: many files are short, of others only the
+// first record is wanted.
+const (
+	readSize  = 256 << 10
+	firstRead = 32 << 10
+)
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
@@ -48,7 +55,12 @@ type RecordReader struct {
 // unfinished last record is a damaged one; otherwise it is left for
 // [RecordReader.End].
 func NewRecordReader(src io.Reader, final bool) *RecordReader {
-	return &RecordReader{src: src, final: final, line: 1, first: true, sum: sha256.New()}
+	return newRecordReader(src, final, nil)
+}
+
+// newRecordReader is NewRecordReader with a buffer to begin with.
+func newRecordReader(src io.Reader, final bool, buf []byte) *RecordReader {
+	return &RecordReader{src: src, final: final, line: 1, first: true, sum: sha256.New(), buf: buf[:0]}
 }
 
 // Next returns the next record, or io.EOF when only the end is left. The
@@ -61,7 +73,7 @@ func (r *RecordReader) Next() (Record, error) {
 	}
 	start := r.pos
 	if start-sepStart >= maxSep {
-		return r.take(sepStart, sepStart, start, true), nil
+		return r.take(sepStart, sepStart, start, objectNone), nil
 	}
 	if start == len(r.buf) {
 		r.rewind(sepStart)
@@ -73,8 +85,8 @@ func (r *RecordReader) Next() (Record, error) {
 		if err != nil {
 			return Record{}, err
 		}
-		if found == objectWhole {
-			return r.take(sepStart, start, end, false), nil
+		if found == objectWhole || found == objectVerbatim {
+			return r.take(sepStart, start, end, found), nil
 		}
 		unfinished = found == objectUnfinished
 	}
@@ -86,7 +98,7 @@ func (r *RecordReader) Next() (Record, error) {
 		r.rewind(sepStart)
 		return Record{}, io.EOF
 	}
-	return r.take(sepStart, start, end, true), nil
+	return r.take(sepStart, start, end, objectNone), nil
 }
 
 // End returns the bytes after the last record: a final newline, and an
@@ -133,6 +145,7 @@ type objectState int
 const (
 	objectNone       objectState = iota // not JSON, or longer than MaxRecord
 	objectWhole                         // from `{` to `}`
+	objectVerbatim                      // the same, and an entry can hold it as it stands
 	objectUnfinished                    // the source ends before the object does
 )
 
@@ -144,8 +157,14 @@ func (r *RecordReader) object(start int) (end int, found objectState, err error)
 		return 0, objectNone, err
 	}
 	line := jsontext.Value(r.buf[start:lineEnd])
-	if line[len(line)-1] == '}' && line.IsValid(lenient...) {
-		return lineEnd, objectWhole, nil
+	if line[len(line)-1] == '}' {
+		// What fits an entry is checked once, for both purposes.
+		if len(line) <= format.MaxRaw && format.CheckRaw(line) == nil {
+			return lineEnd, objectVerbatim, nil
+		}
+		if line.IsValid(lenient...) {
+			return lineEnd, objectWhole, nil
+		}
 	}
 	// Objects glued on one line, an object over several lines, or no object.
 	dec := jsontext.NewDecoder(&bufferedFrom{r: r, next: start, limit: start + MaxRecord}, lenient...)
@@ -198,12 +217,13 @@ func (r *RecordReader) lineEnd(start int) (end int, bounded bool, err error) {
 }
 
 // take makes a record of buf[start:end] with the separator buf[sepStart:start].
-func (r *RecordReader) take(sepStart, start, end int, damaged bool) Record {
+func (r *RecordReader) take(sepStart, start, end int, found objectState) Record {
 	sep := r.buf[sepStart:start]
 	rec := Record{
 		Bytes:   r.buf[start:end],
 		Offset:  r.offset + int64(start-sepStart),
-		Damaged: damaged,
+		Damaged: found == objectNone,
+		Checked: found == objectVerbatim,
 	}
 	standard := string(sep) == "\n"
 	if r.first {
@@ -240,10 +260,15 @@ func (r *RecordReader) fill() error {
 	if r.err != nil {
 		return r.err
 	}
-	if cap(r.buf)-len(r.buf) < readSize {
-		r.buf = append(make([]byte, 0, 2*cap(r.buf)+2*readSize), r.buf...)
+	want := readSize
+	if r.total == 0 && cap(r.buf) == 0 {
+		want = firstRead
+		r.buf = make([]byte, 0, firstRead)
 	}
-	n, err := r.src.Read(r.buf[len(r.buf) : len(r.buf)+readSize])
+	if cap(r.buf)-len(r.buf) < want {
+		r.buf = append(make([]byte, 0, 2*cap(r.buf)+2*want), r.buf...)
+	}
+	n, err := r.src.Read(r.buf[len(r.buf) : len(r.buf)+want])
 	r.sum.Write(r.buf[len(r.buf) : len(r.buf)+n])
 	r.total += int64(n)
 	r.buf = r.buf[:len(r.buf)+n]

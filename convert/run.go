@@ -25,6 +25,8 @@ type Record struct {
 	Offset int64
 	// Damaged says that the bytes are not one JSON object.
 	Damaged bool
+	// Checked says that [format.CheckRaw] accepted the bytes already.
+	Checked bool
 }
 
 // Run is what one record became: one or more events. The mirror fills in the

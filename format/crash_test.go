@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,148 +29,375 @@ func soakRounds(t *testing.T, few int) int {
 	return n
 }
 
-// crashWorld is a disk, what was acknowledged on it, and what was tried since.
+// crashWorld is a disk with two stores, the logs in them, what was acknowledged
+// and what was tried since. Logs are appended to, sealed and forked in one store,
+// packed, and unpacked in the other; blobs come and go.
 type crashWorld struct {
-	t    *testing.T
-	rng  *rand.Rand
-	disk *simDisk
-	proc *simProc
-	s    *DirStore
+	t     *testing.T
+	rng   *rand.Rand
+	disk  *simDisk
+	proc  *simProc
+	s     *DirStore // logs grow here
+	other *DirStore // and are unpacked here
 
-	log   LogID
-	acked [][]byte // for sure
-	tried [][]byte // behind acked: what failed appends may have left
-	next  int
-	trace []string
+	logs   []*crashLog // of s
+	copies []*crashLog // of other
+	real   []string    // lines that agents wrote
+	next   int
+	trace  []string
 }
 
+// crashLog is what is known of a log.
+type crashLog struct {
+	id    LogID
+	acked [][]byte // for sure
+	// sure: the log was acknowledged to exist, if only as an empty fork.
+	sure bool
+	// tried is what failed operations may have left behind acked: any of these,
+	// or a beginning of it.
+	tried [][][]byte
+}
+
+// may tells whether the log can hold n entries that are the first of list.
+func (l *crashLog) may(list [][]byte) bool {
+	if len(list) < len(l.acked) || !sameEntries(list[:len(l.acked)], l.acked) {
+		return false
+	}
+	more := list[len(l.acked):]
+	return len(more) == 0 || slices.ContainsFunc(l.tried, func(t [][]byte) bool {
+		return len(more) <= len(t) && sameEntries(more, t[:len(more)])
+	})
+}
+
+// mayBecome notes an operation that failed and would have made the log be list.
+func (l *crashLog) mayBecome(list [][]byte) {
+	if len(list) > len(l.acked) && sameEntries(list[:len(l.acked)], l.acked) {
+		l.tried = append(l.tried, list[len(l.acked):])
+	}
+}
+
+// is notes that the log is list for sure, or longer if it was.
+func (l *crashLog) is(list [][]byte) {
+	l.sure = true
+	if len(list) < len(l.acked) {
+		return
+	}
+	tried := l.tried
+	before := len(l.acked)
+	l.acked, l.tried = slices.Clip(list), nil
+	for _, t := range tried {
+		l.mayBecome(append(slices.Clip(list[:before]), t...))
+	}
+}
+
+func sameEntries(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
+
 func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
-	w := &crashWorld{t: t, rng: rand.New(rand.NewPCG(seed, 7)), disk: newSimDisk(), log: DeriveLogID(fmt.Sprint(seed))}
+	w := &crashWorld{t: t, rng: rand.New(rand.NewPCG(seed, 7)), disk: newSimDisk(), real: realLines(t)}
+	w.logs = append(w.logs, &crashLog{id: DeriveLogID(fmt.Sprint(seed))})
 	w.start()
 	return w
+}
+
+// realLines are lines of a session that a real tool recorded.
+func realLines(t *testing.T) []string {
+	t.Helper()
+	b, err := os.ReadFile("../fixtures/claude-code/projects/-home-dev-proj-s04/55555555-5555-4555-8555-555555555555.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool { return line == "" || len(line) > 4000 })
+	if len(lines) < 10 {
+		t.Fatalf("only %d lines of a session", len(lines))
+	}
+	return lines
 }
 
 // start starts a process.
 func (w *crashWorld) start() {
 	w.proc = &simProc{disk: w.disk}
-	s, err := OpenDirStore("/store", withFS(w.proc), WithRollSize(int64(1500+w.rng.IntN(3000))))
-	if err != nil {
-		w.t.Fatal(err)
+	open := func(dir string) *DirStore {
+		s, err := OpenDirStore(dir, withFS(w.proc), WithRollSize(int64(1500+w.rng.IntN(3000))))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		// So small that a log has several sealed segments.
+		s.sealing = sealLimits{group: int64(2000 + w.rng.IntN(6000)), small: int64(w.rng.IntN(2000))}
+		return s
 	}
-	w.s = s
+	w.s, w.other = open("/store"), open("/other")
 }
 
 func (w *crashWorld) entries() [][]byte {
 	list := make([][]byte, 1+w.rng.IntN(6))
 	for i := range list {
 		w.next++
-		list[i] = fmt.Appendf(nil, `{"type":"x","n":%d,"text":"%s"}`, w.next, strings.Repeat("z", w.rng.IntN(900)))
+		if w.rng.IntN(2) == 0 {
+			raw := w.real[w.next%len(w.real)]
+			list[i] = fmt.Appendf(nil, `{"rawlen":%d,"type":"x","n":%d,"raw":%s}`, len(raw), w.next, raw)
+		} else {
+			list[i] = fmt.Appendf(nil, `{"type":"x","n":%d,"text":"%s"}`, w.next, strings.Repeat("z", w.rng.IntN(900)))
+		}
 	}
 	return list
 }
 
 // step does one thing, and reports whether it could.
 func (w *crashWorld) step() error {
-	switch w.rng.IntN(8) {
-	case 0:
-		_, err := w.s.Seal(context.Background(), w.log)
-		if errors.Is(err, ErrNotFound) {
+	l := w.logs[w.rng.IntN(len(w.logs))]
+	switch w.rng.IntN(20) {
+	case 0, 1:
+		_, err := w.s.Seal(context.Background(), l.id)
+		return w.note(err, "seal %s", l.id)
+	case 2, 3:
+		_, err := w.s.SealClosed(context.Background(), l.id)
+		return w.note(err, "seal closed %s", l.id)
+	case 4:
+		if len(w.logs) < 4 && len(l.acked) > 0 {
+			return w.fork(l)
+		}
+	case 5:
+		_, err := w.s.GC(context.Background(), nil, false)
+		if errors.Is(err, errBlobsPending) {
 			err = nil
 		}
-		w.note("seal: %v", err)
-		return err
-	case 1:
-		_, err := w.s.SealClosed(context.Background(), w.log)
-		if errors.Is(err, ErrNotFound) {
-			err = nil
-		}
-		w.note("seal closed: %v", err)
-		return err
+		return w.note(err, "collect garbage")
+	case 6:
+		return w.copy(l)
+	case 7, 8, 9:
+		return w.append(l, w.sealed)
 	}
-	return w.append()
+	return w.append(l, w.live)
 }
 
-func (w *crashWorld) note(format string, args ...any) {
-	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+// note remembers what was done. That there is no log yet is no error.
+func (w *crashWorld) note(err error, format string, args ...any) error {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...)+fmt.Sprintf(": %v", err))
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errDropped) {
+		return nil
+	}
+	return err
 }
 
-// append appends where the log ends, and notes what came of it.
-func (w *crashWorld) append() error {
+// append appends to a log, by live or sealed, and notes what came of it.
+func (w *crashWorld) append(l *crashLog, how func(id LogID, at int64, batch [][]byte) (int64, error)) error {
 	batch := w.entries()
-	info, err := w.s.Info(context.Background(), w.log)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	if w.rng.IntN(4) == 0 {
+		e, err := w.blobEntry()
+		if err != nil {
+			return w.note(err, "put a blob")
+		}
+		batch = append(batch, e)
 	}
-	have := w.known()
-	if info.Size < int64(len(w.acked)) || info.Size > int64(len(have)) {
-		w.fail("the log has %d entries; %d were acknowledged, %d tried", info.Size, len(w.acked), len(have))
-	}
-	size, err := w.s.Append(context.Background(), w.log, info.Size, batch)
-	w.note("append %d at %d: %v", len(batch), info.Size, err)
+	before, err := w.list(w.s, l)
 	if err != nil {
-		// What an earlier failure may have left in front is still possible, and so
-		// is any part of this batch.
-		w.tried = append(have[:info.Size:info.Size], batch...)[len(w.acked):]
 		return err
 	}
-	w.acked = append(have[:info.Size:info.Size], batch...)
-	w.tried = nil
-	if size != int64(len(w.acked)) {
-		w.fail("append returned %d, want %d", size, len(w.acked))
+	if !l.sure && len(before) == 0 && l != w.logs[0] {
+		return nil // the fork was not made, or not to the end
+	}
+	at := int64(len(before))
+	size, err := how(l.id, at, batch)
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		return w.checkConflict(l, at, conflict.Size)
+	}
+	after := append(before, batch...)
+	if err != nil {
+		l.mayBecome(after)
+		if errors.Is(err, ErrNotFound) {
+			w.fail("append to %s at %d: %v", l.id, at, err)
+		}
+		return w.note(err, "append %d to %s at %d", len(batch), l.id, at)
+	}
+	_ = w.note(nil, "append %d to %s at %d", len(batch), l.id, at)
+	l.is(after)
+	l.tried = nil // what was not taken is dead
+	if size != int64(len(after)) {
+		w.fail("append returned %d, want %d", size, len(after))
 	}
 	return nil
 }
 
-// known returns all entries that can be there.
-func (w *crashWorld) known() [][]byte { return append(w.acked[:len(w.acked):len(w.acked)], w.tried...) }
+// checkConflict fails unless the log grew by a line that lacked its LF alone:
+// readers do not give it out, and a writer keeps it.
+func (w *crashWorld) checkConflict(l *crashLog, at, size int64) error {
+	list, err := w.list(w.s, l)
+	if err == nil && (size != at+1 || int64(len(list)) != size || !l.may(list)) {
+		w.fail("append at %d: the log has %d entries; %d can be read", at, size, len(list))
+	}
+	return err
+}
+
+func (w *crashWorld) live(id LogID, at int64, batch [][]byte) (int64, error) {
+	return w.s.Append(context.Background(), id, at, batch)
+}
+
+// sealed appends in sealed form; now and then it drops what it appended. Of that,
+// segments that were full are there.
+func (w *crashWorld) sealed(id LogID, at int64, batch [][]byte) (int64, error) {
+	a, err := w.s.AppendSealed(context.Background(), id, at)
+	if err != nil {
+		return 0, err
+	}
+	for part := range slices.Chunk(batch, 1+w.rng.IntN(3)) {
+		if err := a.Append(context.Background(), part); err != nil {
+			return 0, errors.Join(err, a.Close())
+		}
+	}
+	if w.rng.IntN(5) == 0 {
+		return 0, errors.Join(errDropped, a.Close())
+	}
+	head, err := a.Commit()
+	return head.Size, err
+}
+
+var errDropped = errors.New("dropped")
+
+// blobEntry stores a blob, often one that was there before, and returns an entry
+// that names it.
+func (w *crashWorld) blobEntry() ([]byte, error) {
+	w.next++
+	content := strings.Repeat(w.real[w.rng.IntN(6)], 2)
+	digest, n, err := w.s.PutBlob(context.Background(), strings.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, `{"type":"x","n":%d,"data":{"blob":"sha256:%s","size":%d}}`, w.next, digest, n), nil
+}
+
+// fork makes a fork of l.
+func (w *crashWorld) fork(l *crashLog) error {
+	w.next++
+	child := &crashLog{id: DeriveLogID(fmt.Sprint(l.id, w.next))}
+	prefix := l.acked[:1+w.rng.IntN(len(l.acked))]
+	w.logs = append(w.logs, child)
+	err := w.s.CreateFork(context.Background(), child.id, l.id, int64(len(prefix)))
+	if err == nil {
+		child.is(prefix)
+	} else {
+		child.mayBecome(prefix)
+	}
+	return w.note(err, "fork %s of %s at %d", child.id, l.id, len(prefix))
+}
+
+// copy packs a log, with those it is a fork of, and unpacks it in the other store.
+func (w *crashWorld) copy(l *crashLog) error {
+	var packed bytes.Buffer
+	report, err := w.s.Pack(context.Background(), &packed, []LogID{l.id}, nil)
+	if err != nil {
+		return w.note(err, "pack %s", l.id)
+	}
+	var lists [][][]byte
+	heads := append(report.Ancestors, report.Heads...)
+	for _, h := range heads {
+		i := slices.IndexFunc(w.logs, func(l *crashLog) bool { return l.id == h.Log })
+		list, err := w.list(w.s, w.logs[i])
+		if err != nil {
+			return err
+		}
+		if int64(len(list)) != h.Size {
+			w.fail("packed %s, and the log has %d entries", h, len(list))
+		}
+		lists = append(lists, list)
+	}
+	_, err = w.other.Unpack(context.Background(), &packed, UnpackOptions{})
+	for i, h := range heads {
+		at := slices.IndexFunc(w.copies, func(l *crashLog) bool { return l.id == h.Log })
+		if at < 0 {
+			at, w.copies = len(w.copies), append(w.copies, &crashLog{id: h.Log})
+		}
+		if err == nil {
+			w.copies[at].is(lists[i])
+		} else {
+			w.copies[at].mayBecome(lists[i])
+		}
+	}
+	var diverged *DivergedError
+	if errors.As(err, &diverged) {
+		// What was packed had not been acknowledged, was lost, and came otherwise.
+		w.checkDiverged(diverged.Log)
+		err = nil
+	}
+	return w.note(err, "unpack %s", l.id)
+}
+
+// checkDiverged fails if one of the two forms of a log begins with the other.
+func (w *crashWorld) checkDiverged(id LogID) {
+	w.t.Helper()
+	a, errA := w.list(w.s, &crashLog{id: id})
+	b, errB := w.list(w.other, &crashLog{id: id})
+	if n := min(len(a), len(b)); errA == nil && errB == nil && sameEntries(a[:n], b[:n]) {
+		w.fail("unpack says that log %s diverged, and it did not", id)
+	}
+}
 
 func (w *crashWorld) fail(format string, args ...any) {
 	w.t.Helper()
 	w.t.Fatalf("%s\nwhat happened:\n  %s", fmt.Sprintf(format, args...), strings.Join(w.trace, "\n  "))
 }
 
+// list reads a log; one that does not exist has no entries.
+func (w *crashWorld) list(s *DirStore, l *crashLog) ([][]byte, error) {
+	var list [][]byte
+	for e, err := range s.Read(context.Background(), l.id, 0) {
+		if errors.Is(err, ErrNotFound) && !l.sure {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, bytes.Clone(e.Bytes))
+	}
+	return list, nil
+}
+
 // check reads everything as a new process does: nothing acknowledged is lost,
 // nothing else than what was tried is there, and nothing is called damaged.
 func (w *crashWorld) check() {
 	w.t.Helper()
-	n, have := 0, w.known()
-	for e, err := range w.s.Read(context.Background(), w.log, 0) {
-		if errors.Is(err, ErrNotFound) && len(w.acked) == 0 {
-			return
-		}
-		if err != nil {
-			w.fail("read: %v", err)
-		}
-		if n >= len(have) || !bytes.Equal(e.Bytes, have[n]) {
-			w.fail("entry %d is %.60q, which was not appended there", n, e.Bytes)
-		}
-		n++
+	for _, l := range w.logs {
+		w.checkLog(w.s, l)
 	}
-	if n < len(w.acked) {
-		w.fail("%d entries are there, %d were acknowledged", n, len(w.acked))
+	for _, l := range w.copies {
+		w.checkLog(w.other, l)
 	}
-	r, err := w.s.Verify(context.Background(), w.log, VerifyOptions{Problem: func(p Problem) { w.note("problem: %s %v", p.Severity, p.CorruptError) }})
+}
+
+func (w *crashWorld) checkLog(s *DirStore, l *crashLog) {
+	w.t.Helper()
+	list, err := w.list(s, l)
+	if err != nil {
+		w.fail("read %s in %s: %v", l.id, s.Dir(), err)
+	}
+	if !l.may(list) {
+		w.fail("log %s in %s has %d entries, not those that were appended; %d were acknowledged", l.id, s.Dir(), len(list), len(l.acked))
+	}
+	r, err := s.Verify(context.Background(), l.id, VerifyOptions{Problem: func(p Problem) { _ = w.note(p.CorruptError, "problem: %s", p.Severity) }})
+	if errors.Is(err, ErrNotFound) && len(list) == 0 && !l.sure {
+		return
+	}
 	if err != nil {
 		w.fail("verify: %v", err)
 	}
 	// A whole last line without its LF counts for verification, which judges by
 	// the rules of recovery, and not for readers.
-	kept := int64(n)
-	if r.Status == SeverityTorn && r.Head.Size == kept+1 && n < len(have) {
+	kept := int64(len(list))
+	if r.Status == SeverityTorn && r.Head.Size == kept+1 {
 		kept++
 	}
 	if !r.OK() || r.Head.Size != kept {
-		w.fail("verify: %s, %d entries of %d", r.Status, r.Head.Size, n)
+		w.fail("verify %s in %s: %s, %d entries of %d", l.id, s.Dir(), r.Status, r.Head.Size, len(list))
 	}
 }
 
 // TestCrash stops the machine at any operation of the protocol, loses what a
 // disk may lose, and looks at what is left.
 func TestCrash(t *testing.T) {
-	for seed := range soakRounds(t, 40) {
+	for seed := range soakRounds(t, 20) {
 		w := newCrashWorld(t, uint64(seed))
 		for round := range 6 {
-			left := w.rng.IntN(120)
+			left := w.rng.IntN(300)
 			w.proc.fault = func(string, string) error {
 				if left--; left < 0 {
 					w.proc.dead = true
@@ -179,7 +407,7 @@ func TestCrash(t *testing.T) {
 			}
 			for w.step() == nil {
 			}
-			w.note("round %d: crash", round)
+			_ = w.note(nil, "round %d: crash", round)
 			w.proc.kill()
 			w.disk.crash(w.rng)
 			w.start()
@@ -190,10 +418,10 @@ func TestCrash(t *testing.T) {
 
 // TestKill kills the process at any operation; the page cache survives.
 func TestKill(t *testing.T) {
-	for seed := range soakRounds(t, 40) {
+	for seed := range soakRounds(t, 20) {
 		w := newCrashWorld(t, uint64(seed))
 		for round := range 6 {
-			left := w.rng.IntN(120)
+			left := w.rng.IntN(300)
 			w.proc.fault = func(string, string) error {
 				if left--; left < 0 {
 					w.proc.dead = true
@@ -203,10 +431,10 @@ func TestKill(t *testing.T) {
 			}
 			for w.step() == nil {
 			}
-			w.note("round %d: kill", round)
+			_ = w.note(nil, "round %d: kill", round)
 			w.proc.kill()
 			if round%3 == 2 {
-				w.note("crash")
+				_ = w.note(nil, "crash")
 				w.disk.crash(w.rng)
 			}
 			w.start()
@@ -218,14 +446,14 @@ func TestKill(t *testing.T) {
 // TestFaults lets operations fail by chance, with what a full or dying disk
 // says, and crashes in the end: what was acknowledged in between must be there.
 func TestFaults(t *testing.T) {
-	for seed := range soakRounds(t, 40) {
+	for seed := range soakRounds(t, 20) {
 		w := newCrashWorld(t, uint64(seed))
 		for round := range 4 {
 			w.proc.fault = func(op, name string) error {
 				switch op {
 				case "write", "sync", "syncdir", "link", "rename", "create", "mkdir":
 					if w.rng.IntN(25) == 0 {
-						w.note("%s %s fails", op, name)
+						_ = w.note(nil, "%s %s fails", op, name)
 						if op == "write" {
 							return syscall.ENOSPC
 						}
@@ -241,12 +469,12 @@ func TestFaults(t *testing.T) {
 			w.proc.fault = nil
 			w.check()
 			if w.rng.IntN(2) == 0 {
-				w.note("round %d: kill", round)
+				_ = w.note(nil, "round %d: kill", round)
 				w.proc.kill()
 				w.start()
 				w.check()
 			}
-			w.note("round %d: crash", round)
+			_ = w.note(nil, "round %d: crash", round)
 			w.proc.kill()
 			w.disk.crash(w.rng)
 			w.start()

@@ -41,7 +41,7 @@ type sealBuffers struct {
 }
 
 var sealBufferPool = sync.Pool{New: func() any {
-	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine)}
+	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine), back: make([]byte, 0, frameTarget+maxLine)}
 }}
 
 // newSealWriter begins a segment with the line of a header, without its LF.

@@ -302,13 +302,17 @@ func (u *unpacker) move(ctx context.Context, plan map[LogID]int64) error {
 
 // moveLog moves a log that the store does not have.
 func (u *unpacker) moveLog(log LogID) error {
-	to := u.store.logDir(log)
+	from, to := filepath.Join(u.stage.root, logsDir, log.String()), u.store.logDir(log)
 	if err := u.store.makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	// The files are durable; this makes their names so.
+	if err := u.store.syncDir(from); err != nil {
 		return err
 	}
 	// Somebody else may have made the log meanwhile: a directory with files is
 	// not replaced by a rename.
-	if err := u.store.fs.Rename(filepath.Join(u.stage.root, logsDir, log.String()), to); err != nil {
+	if err := u.store.fs.Rename(from, to); err != nil {
 		return err
 	}
 	return u.store.syncDir(filepath.Dir(to))

@@ -74,27 +74,38 @@ func patch(d *schema.Definition, u *schema.SessionUpdated) {
 	}
 }
 
-// definitions reads definitions from a store and keeps the last one.
+// definitions reads definitions from a store and keeps the one in force: the same
+// value, not a copy, as long as the log says nothing new of it.
 type definitions struct {
-	store  format.Store
-	digest string
-	last   schema.Definition
+	store   format.Store
+	digest  string // of base
+	base    schema.Definition
+	updates []int64 // what patched it
+	patched schema.Definition
+	known   bool
 }
 
-// current returns the definition in force; known is false if the log has none.
+// current returns the definition in force; known is false if the log has none. It
+// is not to be changed.
 func (d *definitions) current(ctx context.Context, c *conversation) (def schema.Definition, known bool, err error) {
 	ref, updates := c.definition()
-	if ref != nil {
-		if d.digest != ref.Digest {
-			if d.last, err = readDefinition(ctx, d.store, ref); err != nil {
-				return def, true, err
-			}
-			d.digest = ref.Digest
+	if ref == nil {
+		return schema.Definition{}, false, nil
+	}
+	if d.known && d.digest == ref.Digest && slices.Equal(d.updates, updates) {
+		return d.patched, true, nil
+	}
+	if d.digest != ref.Digest {
+		if d.base, err = readDefinition(ctx, d.store, ref); err != nil {
+			return def, true, err
 		}
-		def, known = d.last, true
+		d.digest = ref.Digest
 	}
-	for _, u := range updates {
-		patch(&def, u)
+	d.patched, d.updates, d.known = d.base, updates, true
+	for _, seq := range updates {
+		if u := c.update(seq); u != nil {
+			patch(&d.patched, u)
+		}
 	}
-	return def, known, nil
+	return d.patched, true, nil
 }

@@ -23,7 +23,7 @@ func (r *run) askModel(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	pending := s.progress.request
-	tooLong := r.CompactAbove > 0 && s.progress.contextTokens > r.CompactAbove && s.progress.compactions < maxCompactions
+	tooLong := r.CompactAbove > 0 && !r.Uncompacted && s.progress.contextTokens > r.CompactAbove && s.progress.compactions < maxCompactions
 	s.mu.Unlock()
 	if tooLong {
 		if err := r.compact(ctx, "auto"); err != nil && !errors.Is(err, errNothingToCompact) {
@@ -54,8 +54,7 @@ func (r *run) project(ctx context.Context) (*provider.Request, schema.Definition
 	}
 	s := r.session
 	s.mu.Lock()
-	messages, err := s.state.view()
-	messages = asSent(messages, s.progress.sent)
+	messages, same, err := s.state.asSent(s.progress.sent, viewOptions(r.Uncompacted)...)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, def, fmt.Errorf("log %s: %w", r.log, err)
@@ -64,7 +63,10 @@ func (r *run) project(ctx context.Context) (*provider.Request, schema.Definition
 	if model == "" && def.Model != nil {
 		model = def.Model.ID
 	}
-	req, err := r.Provider.Project(ctx, &provider.View{Definition: def, Messages: messages, Model: model, Blobs: r.Store})
+	if r.projector == nil {
+		r.projector = provider.NewProjector(r.Provider)
+	}
+	req, err := r.projector.Project(ctx, &provider.View{Definition: def, Messages: messages, Model: model, Blobs: r.Store}, same)
 	if err != nil {
 		return nil, def, fmt.Errorf("log %s: project for %s: %w", r.log, r.Provider.Describe().Provider, err)
 	}
@@ -77,6 +79,9 @@ func (r *run) requested(req *provider.Request, def *schema.Definition, pending *
 	d := &schema.ModelRequested{
 		Attempt: 1, Provider: about.Provider, API: about.API, Model: req.Model,
 		RequestSHA256: req.SHA256(), Projection: about.Projection, Losses: req.Losses,
+	}
+	if r.Uncompacted {
+		d.Projection += uncompactedRules
 	}
 	if def.Model != nil {
 		d.Params = fitJSON(def.Model.Params)
@@ -205,7 +210,7 @@ func (r *run) afterFailure(ctx context.Context, pending *request) (ready bool, e
 		if done {
 			return true, nil
 		}
-		if compacted < maxCompactions {
+		if compacted < maxCompactions && !r.Uncompacted {
 			err := r.compact(ctx, "auto")
 			if !errors.Is(err, errNothingToCompact) {
 				return err == nil, err
@@ -306,6 +311,9 @@ func (r *run) watched(ctx context.Context) (under context.Context, done func()) 
 // asSent puts what came in while a model was answering behind the answer: the
 // model had not seen it, and its seals bind the history it saw.
 func asSent(view []schema.Message, sent map[[2]int64]int64) []schema.Message {
+	if !anyLate(view, sent) {
+		return view
+	}
 	out := make([]schema.Message, 0, len(view))
 	for i := 0; i < len(view); i++ {
 		m := view[i]
@@ -315,7 +323,7 @@ func asSent(view []schema.Message, sent map[[2]int64]int64) []schema.Message {
 			continue
 		}
 		keep := len(out)
-		for keep > 0 && out[keep-1].Seq > seq && out[keep-1].Role != schema.RoleModel && out[keep-1].Role != schema.RoleTool {
+		for keep > 0 && isLate(&out[keep-1], seq) {
 			keep--
 		}
 		late := append([]schema.Message(nil), out[keep:]...)
@@ -327,4 +335,20 @@ func asSent(view []schema.Message, sent map[[2]int64]int64) []schema.Message {
 		out = append(out, late...)
 	}
 	return out
+}
+
+// isLate reports whether a message came in after a request was sent.
+func isLate(m *schema.Message, request int64) bool {
+	return m.Seq > request && m.Role != schema.RoleModel && m.Role != schema.RoleTool
+}
+
+func anyLate(view []schema.Message, sent map[[2]int64]int64) bool {
+	for i := 1; i < len(view); i++ {
+		if m := &view[i]; m.Role == schema.RoleModel {
+			if seq, ok := sent[[2]int64{m.Turn, m.Step}]; ok && isLate(&view[i-1], seq) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -43,11 +43,11 @@ type progress struct {
 	calls map[schema.CallKey]*call
 	open  []*call // unanswered, in log order
 
-	spent    map[[2]int64]spending // by turn and step
-	granted  map[string]bool       // tools allowed for the whole session
-	native   bool                  // a model was asked in this log, not in the source it mirrors
-	imported bool                  // some entries mirror an outside source
-	sent     map[[2]int64]int64    // seq of the last request of a turn and step
+	spent    map[int64]spending // of the turn, by step
+	granted  map[string]bool    // tools allowed for the whole session
+	native   bool               // a model was asked in this log, not in the source it mirrors
+	imported bool               // some entries mirror an outside source
+	sent     map[[2]int64]int64 // seq of the last request of a turn and step
 
 	// Reasons to stop for good.
 	hole    int64 // a redacted entry, -1: none
@@ -107,7 +107,7 @@ func newProgress() *progress {
 		lastInput: -1, seen: -1, hole: -1, compacted: -1,
 		steps:   make(map[int64]int64),
 		calls:   make(map[schema.CallKey]*call),
-		spent:   make(map[[2]int64]spending),
+		spent:   make(map[int64]spending),
 		granted: make(map[string]bool),
 		sent:    make(map[[2]int64]int64),
 	}
@@ -202,6 +202,7 @@ func leaseEnd(acquired string, ttlUS int64) time.Time {
 func (p *progress) openTurn(turn, seq int64, at string) {
 	p.turn, p.turnSeq, p.turnTime, p.step = turn, seq, at, p.steps[turn]
 	p.interrupted, p.request, p.compactions = false, nil, 0
+	clear(p.spent)
 }
 
 func (p *progress) userMessage(seq int64, d *schema.UserMessage) {
@@ -235,7 +236,6 @@ func (p *progress) countStep(ev *schema.Event) {
 }
 
 func (p *progress) modelOutput(seq int64, ev *schema.Event, d *schema.ModelOutput) {
-	at := [2]int64{ev.Turn, ev.Step}
 	firstPiece := ev.Step > p.steps[ev.Turn] || (p.request != nil && d.RequestID == p.request.id)
 	p.countStep(ev)
 	if r := p.request; r != nil && d.RequestID == r.id {
@@ -248,7 +248,7 @@ func (p *progress) modelOutput(seq int64, ev *schema.Event, d *schema.ModelOutpu
 		p.stop = d.StopReason
 	}
 	if d.Usage != nil || d.CostNUSD != nil {
-		spent := p.spent[at]
+		spent := p.spent[ev.Step]
 		spent.provider, spent.model = d.Provider, d.Model
 		if d.Usage != nil {
 			spent.usage = d.Usage
@@ -257,7 +257,9 @@ func (p *progress) modelOutput(seq int64, ev *schema.Event, d *schema.ModelOutpu
 		if d.CostNUSD != nil {
 			spent.cost = d.CostNUSD
 		}
-		p.spent[at] = spent
+		if ev.Turn == p.turn {
+			p.spent[ev.Step] = spent
+		}
 	}
 	for i := range d.Blocks {
 		b := &d.Blocks[i]
@@ -347,10 +349,7 @@ func (p *progress) wantsAnswer() bool { return p.lastInput > p.seen }
 
 // spentInTurn sums what the current turn has used.
 func (p *progress) spentInTurn(price Pricer) (tokens, costNUSD int64) {
-	for at, spent := range p.spent {
-		if at[0] != p.turn {
-			continue
-		}
+	for _, spent := range p.spent {
 		if spent.usage != nil {
 			tokens += tokensOf(spent.usage)
 		}

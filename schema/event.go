@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -170,11 +169,11 @@ func Encode(dst []byte, ev *Event) ([]byte, error) {
 		return nil, fmt.Errorf("%w: no data", ErrEvent)
 	}
 	ev.V, ev.Type = Version, ev.Data.EventType()
-	buf := bytes.NewBuffer(dst)
-	if err := json.MarshalWrite(buf, ev, encodeOptions); err != nil {
+	out, err := appendEvent(dst, ev)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrEvent, ev.Type, err)
 	}
-	return buf.Bytes(), nil
+	return out, nil
 }
 
 // Decode reads the normalised object of an entry. Unknown members are ignored,

@@ -22,9 +22,10 @@ type State struct {
 	cur   int32  // its place among runs
 	size  int64
 	// stale: an entry was put before others; derived must be made again.
-	stale   bool
-	derived *derived
-	names   map[string]string // one copy of each provider's, model's and tool's name
+	stale    bool
+	derived  *derived
+	reorders int64             // of states derived before
+	names    map[string]string // one copy of each provider's, model's and tool's name
 }
 
 // runSpan is the range of facts of one vendor record, or of one native entry.
@@ -84,6 +85,13 @@ func (s *State) ApplyHole(seq int64) {
 // Size returns the number of entries of the log, as far as it was applied.
 func (s *State) Size() int64 { return s.size }
 
+// Reorders counts the entries that have said something of the order of those
+// before them: newer revisions of rows, selections of a branch, parents that
+// came after their children.
+func (s *State) Reorders() int64 {
+	return s.reorders + s.settle().reorders
+}
+
 // append adds a run of its own after all others.
 func (s *State) append(f fact, key runKey) {
 	at := int32(len(s.facts))
@@ -129,6 +137,9 @@ func (s *State) keep(f fact) {
 // settle makes what is derived current and returns it.
 func (s *State) settle() *derived {
 	if s.derived == nil || s.stale {
+		if s.derived != nil {
+			s.reorders += s.derived.reorders + 1
+		}
 		s.derived, s.stale = newDerived(), false
 		for _, run := range s.runs {
 			for i := run.lo; i < run.hi; i++ {

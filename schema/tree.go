@@ -15,6 +15,7 @@ type derived struct {
 	leaf     leafFinder
 	entries  []treeEntry
 	live     liveBranch
+	reorders int64 // see State.Reorders
 
 	responses  []response
 	byResponse map[responseKey]int32
@@ -165,6 +166,9 @@ func (d *derived) nameNode(n int32, f *fact) {
 		d.find(FindingDuplicateID, f.seq)
 	}
 	d.byID[f.id] = n
+	if len(d.awaited[f.id]) > 0 || d.leaf.selected && d.leaf.id == f.id {
+		d.reorders++
+	}
 	for _, child := range d.awaited[f.id] {
 		d.nodes[child].parent = n
 		d.leaf.stale = true
@@ -193,6 +197,7 @@ func (d *derived) selectLeaf(id string, seq int64) {
 		return
 	}
 	l.selected, l.id, l.seq, l.start, l.stale = true, id, seq, noNode, true
+	d.reorders++
 	if n, ok := d.byID[id]; ok {
 		l.start = n
 	}

@@ -28,6 +28,7 @@ type ViewOption func(*viewOptions)
 type viewOptions struct {
 	uncompacted bool
 	branch      *int64 // seq of the first entry of the branch's leaf
+	since       int64
 }
 
 // Uncompacted gives the history as if it had never been compacted: everything
@@ -36,6 +37,12 @@ func Uncompacted() ViewOption { return func(o *viewOptions) { o.uncompacted = tr
 
 // OfBranch gives another branch than the live one.
 func OfBranch(b Branch) ViewOption { return func(o *viewOptions) { o.branch = &b.Seq } }
+
+// Since gives only what the entries from position seq on add to the view. That
+// is the rest of the view if none of them says anything of what is before: no
+// compaction, no answer to an earlier call, no piece of an earlier response or
+// message, and [State.Reorders] as it was.
+func Since(seq int64) ViewOption { return func(o *viewOptions) { o.since = seq } }
 
 // View yields the conversation of the live branch, as [Message] describes it.
 // An error of load ends it and is yielded last, with an empty message.
@@ -112,7 +119,15 @@ func (b *viewBuilder) build() ([]*unit, error) {
 	}
 	b.users = make(map[string]*unit)
 	b.placed = make(map[int32]bool)
-	for _, n := range b.branch.path {
+	path := b.branch.path
+	if since := b.options.since; since > 0 {
+		n := len(path)
+		for n > 0 && b.d.nodes[path[n-1]].seq >= since {
+			n--
+		}
+		path = path[n:]
+	}
+	for _, n := range path {
 		for e := b.d.nodes[n].lo; e < b.d.nodes[n].hi; e++ {
 			if err := b.place(e); err != nil {
 				return nil, err

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -27,6 +27,7 @@ func (s *session) importVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "from", Usage: "only this vendor: claude-code, codex or opencode"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and write nothing"},
+			&cli.StringFlag{Name: "project", Usage: "only sessions that worked in this folder or below it"},
 			&cli.StringFlag{Name: "since", Usage: "only files modified since then: a date, a time (RFC 3339) or an age such as 48h"},
 			&cli.BoolFlag{Name: "final", Usage: "take an unfinished last record as damaged instead of waiting for its rest"},
 			&cli.BoolFlag{Name: "events", Usage: "opencode: the tool's own history of row snapshots, too"},
@@ -43,6 +44,9 @@ func (s *session) runImport(c *cli.Context) (err error) {
 	}
 	if c.Bool("events") {
 		opts.Options = map[string]string{"events": "true"}
+	}
+	if opts.Projects, err = projectFolders(c.String("project")); err != nil {
+		return err
 	}
 	if opts.Since, err = parseSince(c.String("since"), time.Now()); err != nil {
 		return usageError(err)
@@ -71,13 +75,14 @@ func (s *session) runImport(c *cli.Context) (err error) {
 		return err
 	}
 	if !opts.DryRun {
-		for log := range view.grown {
+		// What is sealed was read back from the disk and compared.
+		for log, sealed := range view.grown {
+			if sealed {
+				continue
+			}
 			if _, err := store.Seal(c.Context, log); err != nil {
 				return fmt.Errorf("seal log %s: %w", log, err)
 			}
-		}
-		if err := verifyLogs(c.Context, store, slices.SortedFunc(maps.Keys(view.grown), compareLogs)); err != nil {
-			return err
 		}
 	}
 	if err := view.finish(summary); err != nil {
@@ -105,6 +110,26 @@ func spool(r io.Reader) (string, error) {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return filepath.Join(dir, "stdin"), nil
+}
+
+// projectFolders returns the spellings of a project's folder: as it was given, made
+// absolute, and what symbolic links in it lead to, since tools note either.
+func projectFolders(dir string) (convert.Projects, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	// A session may come from a machine with paths of another kind.
+	if foreign := strings.HasPrefix(dir, "/") || len(dir) > 2 && dir[1] == ':'; !foreign {
+		var err error
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, err
+		}
+	}
+	projects := convert.Projects{dir}
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir {
+		projects = append(projects, resolved)
+	}
+	return projects, nil
 }
 
 // parseSince reads a date, a time or an age.

@@ -44,6 +44,10 @@ func (s *session) runLs(c *cli.Context) (err error) {
 	if !ok {
 		return usageError(fmt.Errorf("--sort %s: want time, size, title or vendor", c.String("sort")))
 	}
+	projects, err := projectFolders(c.String("project"))
+	if err != nil {
+		return err
+	}
 	store, refs, err := s.manyLogs(c)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func (s *session) runLs(c *cli.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if wanted(c, sum) {
+		if wanted(c, projects, sum) {
 			list = append(list, sum)
 		}
 	}
@@ -96,15 +100,14 @@ func (s *session) showList(c *cli.Context, list []summary.Summary) error {
 }
 
 // wanted tells whether a log passes the filters.
-func wanted(c *cli.Context, sum summary.Summary) bool {
+func wanted(c *cli.Context, projects convert.Projects, sum summary.Summary) bool {
 	if sum.Kind == convert.LogAssets && !c.Bool("assets") && c.NArg() == 0 {
 		return false
 	}
 	if v := c.String("from"); v != "" && v != sum.Vendor {
 		return false
 	}
-	project := strings.TrimSuffix(c.String("project"), "/")
-	return project == "" || sum.CWD == project || strings.HasPrefix(sum.CWD, project+"/")
+	return projects.Hold(sum.CWD)
 }
 
 // nameOf is what a person would call a session.

@@ -283,9 +283,8 @@ func TestOrdinaryToolsReadSealedSegments(t *testing.T) {
 // on, and the heads are those of an undisturbed import.
 func TestKilledImportsGoOn(t *testing.T) {
 	dir, undisturbed, store := corpusDir(t), t.TempDir(), t.TempDir()
-	start := time.Now()
 	importCorpus(t, undisturbed, dir)
-	whole := time.Since(start)
+	whole := storeSize(t, undisturbed)
 	rng := rand.New(rand.NewSource(1)) //nolint:gosec // a test wants the same numbers each time
 	rounds := 12
 	for range rounds {
@@ -293,17 +292,51 @@ func TestKilledImportsGoOn(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rng.Int63n(int64(whole) / 4)))
-		if err := cmd.Process.Kill(); err != nil {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = cmd.Wait() // killed or complete
+		}()
+		enough := storeSize(t, store) + rng.Int63n(whole/int64(rounds))
+		for running := true; running && storeSize(t, store) < enough; {
+			select {
+			case <-done:
+				running = false
+			case <-time.After(time.Millisecond):
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // it was killed
+		<-done
 	}
 	importCorpus(t, store, dir)
 	if diff := cmp.Diff(string(ownlog(t, undisturbed, "head")), string(ownlog(t, store, "head"))); diff != "" {
 		t.Errorf("heads (-undisturbed +killed %d times):\n%s", rounds, diff)
 	}
 	ownlog(t, store, "verify")
+}
+
+// storeSize is the size of all files of a store that an import may be writing.
+func storeSize(t *testing.T, store string) int64 {
+	t.Helper()
+	size := int64(0)
+	err := filepath.WalkDir(store, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				size += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone a moment ago
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
 }
 
 // TestFlippedBitsAreFound flips bits all over a store's files: verify exits with 1

@@ -40,6 +40,11 @@ func (v Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Sourc
 }
 
 func (Vendor) importTranscript(ctx context.Context, m *convert.Mirror, src convert.Source, f convert.File) (err error) {
+	if len(src.Projects) > 0 {
+		if err := wantTranscript(ctx, src, f); err != nil {
+			return err
+		}
+	}
 	content, err := src.Open(ctx, f)
 	if err != nil {
 		return err
@@ -71,9 +76,46 @@ func (Vendor) importTranscript(ctx context.Context, m *convert.Mirror, src conve
 	return nil
 }
 
+// wantTranscript returns a [convert.OtherProjectError] if the transcript is not of
+// the projects that are asked for, by the first folder that a record names.
+func wantTranscript(ctx context.Context, src convert.Source, f convert.File) (err error) {
+	content, err := src.Open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	other := new(convert.OtherProjectError)
+	reader := convert.NewRecordReader(content, src.Final)
+	for other.Folder == "" {
+		rec, err := reader.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if rec.Damaged {
+			continue
+		}
+		var r record
+		r.read(rec.Bytes)
+		if other.Session == "" {
+			other.Session, _ = unquote(r.members[fSessionID])
+		}
+		other.Folder, _ = unquote(r.members[fCWD])
+	}
+	if src.Projects.Hold(other.Folder) {
+		return nil
+	}
+	return other
+}
+
 // importSide brings a session's assets log up to date with its side files, in
 // the order of their ids.
 func (Vendor) importSide(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+	if isIndex(filepath.ToSlash(src.Files[0].Path)) {
+		return importIndex(ctx, m, src, src.Files[0])
+	}
 	type placed struct {
 		sideFile
 		file convert.File
@@ -87,6 +129,9 @@ func (Vendor) importSide(ctx context.Context, m *convert.Mirror, src convert.Sou
 		files = append(files, placed{side, f})
 	}
 	slices.SortFunc(files, func(a, b placed) int { return strings.Compare(a.id, b.id) })
+	if err := m.WantSide(ctx, src.Projects, Name, files[0].session); err != nil {
+		return err
+	}
 	name := convert.LogName{Vendor: Name, Kind: convert.LogAssets, ID: files[0].session}
 	rows, err := m.OpenRows(ctx, name, src.Group, nil)
 	if err != nil {
@@ -133,17 +178,23 @@ func putSide(ctx context.Context, rows *convert.Rows, src convert.Source, f conv
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	content, err := io.ReadAll(io.LimitReader(r, maxSideFile+1))
+	content, err := readSide(r, f)
 	if err != nil {
 		return err
-	}
-	if len(content) > maxSideFile {
-		return fmt.Errorf("%s: larger than %d bytes, which no side file of %s is expected to be", f.Path, maxSideFile, Name)
 	}
 	if _, _, same := rows.Seen(schema.Row{Table: tableFile, ID: id}, content); same {
 		return nil
 	}
 	return rows.Put(ctx, sideRun(id, content, sideKind(id)))
+}
+
+// readSide reads a whole side file; content is not nil, even if the file is empty.
+func readSide(r io.Reader, f convert.File) (content []byte, err error) {
+	content, err = io.ReadAll(io.LimitReader(r, maxSideFile+1))
+	if err == nil && len(content) > maxSideFile {
+		err = fmt.Errorf("%s: larger than %d bytes, which no side file of %s is expected to be", f.Path, maxSideFile, Name)
+	}
+	return content, err
 }
 
 // sideRun is the run of a side file.

@@ -57,7 +57,7 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source) 
 		return fmt.Errorf("%s, table %s: %w", path, table.name, err)
 	}
 	rows.complete = true
-	return rows.put(ctx, m, path)
+	return rows.put(ctx, m, src.Projects, path)
 }
 
 func copyFile(ctx context.Context, src convert.Source, f convert.File, target string) error {

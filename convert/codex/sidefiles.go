@@ -61,11 +61,28 @@ func (s *sideRows) add(session string, row sideRow) {
 }
 
 // put mirrors the rows into the assets logs of their sessions.
-func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) error {
-	if len(s.sessions) == 0 {
+func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.Projects, path string) error {
+	sessions := s.sessions
+	if s.complete {
+		// Of some the last row may be gone.
+		for _, earlier := range m.Earlier(path) {
+			if _, there := s.rows[earlier]; !there {
+				sessions = append(sessions, earlier)
+			}
+		}
+	}
+	if len(sessions) == 0 {
 		return convert.ErrNothing
 	}
-	for _, session := range s.sessions {
+	var other *convert.RefusedError
+	wanted := 0
+	for _, session := range sessions {
+		if err := m.WantSide(ctx, projects, Name, session); errors.As(err, &other) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		wanted++
 		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
 		if err != nil {
 			return err
@@ -84,7 +101,7 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) erro
 			}
 		}
 		if s.complete {
-			if err := putGone(ctx, rows); err != nil {
+			if err := rows.PutGone(ctx); err != nil {
 				return err
 			}
 		}
@@ -92,19 +109,8 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, path string) erro
 			return err
 		}
 	}
-	return nil
-}
-
-// putGone notes the rows that are not there any more.
-func putGone(ctx context.Context, rows *convert.Rows) error {
-	for _, row := range rows.Missing() {
-		run := convert.Run{
-			Row:    &row,
-			Events: []*schema.Event{{Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: &schema.VendorRecord{Kind: "gone"}}},
-		}
-		if err := rows.Put(ctx, run); err != nil {
-			return err
-		}
+	if wanted == 0 {
+		return other
 	}
 	return nil
 }
@@ -124,7 +130,7 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return rows.put(ctx, m, f.Path)
+	return rows.put(ctx, m, src.Projects, f.Path)
 }
 
 func readIndex(r io.Reader) (*sideRows, error) {

@@ -63,6 +63,15 @@ func importRollout(ctx context.Context, m *convert.Mirror, src convert.Source, f
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
+	if len(src.Projects) > 0 {
+		folder, err := readFolder(ctx, src, f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if !src.Projects.Hold(folder) {
+			return &convert.OtherProjectError{Session: head.id, Folder: folder}
+		}
+	}
 	name := convert.LogName{Vendor: Name, Kind: convert.LogSession, ID: head.id}
 	var base *basePoint
 	if head.base != nil {

@@ -3,11 +3,9 @@ package opencode
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"slices"
 
 	"modernc.org/libc"
@@ -21,27 +19,23 @@ import (
 type bigRow struct {
 	table   string
 	columns []string
-	values  []any  // those that are big are nil
-	big     []bool // by column
+	values  []datum // those that are big are null
+	big     []bool  // by column
 }
 
 // bigRow copies the values last scanned.
 func (s *scanner) bigRow() *bigRow {
 	r := &bigRow{table: s.t.name, columns: s.t.columns, values: slices.Clone(s.values), big: make([]bool, len(s.values))}
-	for i := range s.sizes {
-		n, _ := s.sizes[i].(int64)
-		r.big[i] = n > s.t.limit
+	for i := range r.values {
+		r.values[i].bytes = slices.Clone(r.values[i].bytes)
+		r.big[i] = s.sizes[i] > s.t.limit
 	}
 	return r
 }
 
 // putBig streams a row into a blob and maps what of it fits into memory.
 func (di *databaseImport) putBig(ctx context.Context, log *sessionLog, key schema.Row, r *bigRow) error {
-	store, err := openValues(di.db.path)
-	if err != nil {
-		return err
-	}
-	defer store.close()
+	store := di.db.direct
 	rowid, err := di.db.rowid(ctx, r)
 	if err != nil {
 		return err
@@ -76,7 +70,7 @@ func (di *databaseImport) putBig(ctx context.Context, log *sessionLog, key schem
 
 // skeleton reads the row's data as a stream; e is nil if data is not big. It is
 // verbatim if it is JSON that may stand in the row as it is.
-func (di *databaseImport) skeleton(ctx context.Context, store *values, r *bigRow, rowid int64) (skeleton []byte, verbatim bool, e *elider, err error) {
+func (di *databaseImport) skeleton(ctx context.Context, store *connection, r *bigRow, rowid int64) (skeleton []byte, verbatim bool, e *elider, err error) {
 	i := slices.Index(r.columns, dataColumn)
 	if i < 0 || !r.big[i] {
 		return nil, false, nil, nil
@@ -100,7 +94,7 @@ func (di *databaseImport) skeleton(ctx context.Context, store *values, r *bigRow
 }
 
 // storeRow writes the row's bytes, as appendRow would, into a blob.
-func (di *databaseImport) storeRow(ctx context.Context, store *values, r *bigRow, rowid int64, verbatim bool) (schema.Blob, error) {
+func (di *databaseImport) storeRow(ctx context.Context, store *connection, r *bigRow, rowid int64, verbatim bool) (schema.Blob, error) {
 	out, in := io.Pipe()
 	go func() {
 		w := bufio.NewWriterSize(in, 256<<10)
@@ -112,7 +106,7 @@ func (di *databaseImport) storeRow(ctx context.Context, store *values, r *bigRow
 	return ref, err
 }
 
-func (v *values) writeRow(w *bufio.Writer, r *bigRow, rowid int64, verbatim bool) error {
+func (v *connection) writeRow(w *bufio.Writer, r *bigRow, rowid int64, verbatim bool) error {
 	w.Write(appendQuoted([]byte(`{"`+tableMember+`":`), r.table))
 	for i, name := range r.columns {
 		if !r.big[i] {
@@ -138,7 +132,7 @@ func (v *values) writeRow(w *bufio.Writer, r *bigRow, rowid int64, verbatim bool
 }
 
 // copy writes a value, as a JSON string or as it is.
-func (v *values) copy(w *bufio.Writer, table, column string, rowid int64, quoted bool) error {
+func (v *connection) copy(w *bufio.Writer, table, column string, rowid int64, quoted bool) error {
 	in, err := v.open(table, column, rowid)
 	if err != nil {
 		return err
@@ -174,71 +168,20 @@ func (d *database) rowid(ctx context.Context, r *bigRow) (rowid int64, err error
 }
 
 func (r *bigRow) value(column string) any {
-	if i := slices.Index(r.columns, column); i >= 0 {
-		return r.values[i]
+	i := slices.Index(r.columns, column)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	if v := r.values[i]; v.kind == integerDatum {
+		return v.integer
+	}
+	return r.values[i].text()
 }
 
-// values reads single values of a database as streams, through SQLite's interface
-// for incremental reading, which database/sql does not have. It is used by one
-// goroutine at a time.
-type values struct {
-	tls *libc.TLS
-	db  uintptr
-}
-
-// openValues opens the private copy a second time, read-only.
-func openValues(path string) (*values, error) {
-	v := &values{tls: libc.NewTLS()}
-	name, err := libc.CString(path)
-	if err != nil {
-		v.close()
-		return nil, err
-	}
-	defer libc.Xfree(v.tls, name)
-	rc := v.call(func(out uintptr) int32 {
-		return sqlite3.Xsqlite3_open_v2(v.tls, name, out, sqlite3.SQLITE_OPEN_READONLY, 0)
-	}, &v.db)
-	if rc != sqlite3.SQLITE_OK {
-		v.close()
-		return nil, valueError("open the copy", rc)
-	}
-	return v, nil
-}
-
-// valueError is damage as isDamage knows it only by chance: the caller names what
-// it read.
-func valueError(what string, rc int32) error { return fmt.Errorf("%s: SQLite result %d", what, rc) }
-
-// call runs a function that returns a pointer through its argument.
-func (v *values) call(f func(out uintptr) int32, result *uintptr) int32 {
-	const size = 8
-	out := libc.Xcalloc(v.tls, 1, size)
-	if out == 0 {
-		return sqlite3.SQLITE_NOMEM
-	}
-	defer libc.Xfree(v.tls, out)
-	rc := f(out)
-	b := libc.GoBytes(out, size)
-	if bits.UintSize == 32 {
-		*result = uintptr(binary.NativeEndian.Uint32(b))
-	} else {
-		*result = uintptr(binary.NativeEndian.Uint64(b))
-	}
-	return rc
-}
-
-func (v *values) close() {
-	if v.db != 0 {
-		sqlite3.Xsqlite3_close_v2(v.tls, v.db)
-	}
-	v.tls.Close()
-}
-
-// value is one value as a stream.
+// value is one value as a stream, through SQLite's interface for incremental
+// reading. It is used by one goroutine at a time.
 type value struct {
-	v      *values
+	v      *connection
 	handle uintptr
 	buf    uintptr // in SQLite's memory
 	at     int32
@@ -250,7 +193,7 @@ type value struct {
 const valueChunk = 256 << 10
 
 // open opens a value. The caller closes it.
-func (v *values) open(table, column string, rowid int64) (*value, error) {
+func (v *connection) open(table, column string, rowid int64) (*value, error) {
 	var names []uintptr
 	defer func() {
 		for _, p := range names {
@@ -265,16 +208,16 @@ func (v *values) open(table, column string, rowid int64) (*value, error) {
 		names = append(names, p)
 	}
 	in := &value{v: v}
-	rc := v.call(func(out uintptr) int32 {
+	rc := v.pointer(&in.handle, func(out uintptr) int32 {
 		return sqlite3.Xsqlite3_blob_open(v.tls, v.db, names[0], names[1], names[2], rowid, 0, out)
-	}, &in.handle)
+	})
 	if rc != sqlite3.SQLITE_OK {
-		return nil, valueError(table+"."+column, rc)
+		return nil, v.failure(rc)
 	}
 	in.size = sqlite3.Xsqlite3_blob_bytes(v.tls, in.handle)
 	if in.buf = libc.Xmalloc(v.tls, valueChunk); in.buf == 0 {
 		in.Close()
-		return nil, valueError(table+"."+column, sqlite3.SQLITE_NOMEM)
+		return nil, &resultError{sqlite3.SQLITE_NOMEM, "out of memory"}
 	}
 	return in, nil
 }
@@ -289,7 +232,7 @@ func (in *value) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if rc := sqlite3.Xsqlite3_blob_read(in.v.tls, in.handle, in.buf, n, in.at); rc != sqlite3.SQLITE_OK {
-		in.err = valueError(fmt.Sprintf("byte %d of %d", in.at, in.size), rc)
+		in.err = fmt.Errorf("byte %d of %d: %w", in.at, in.size, in.v.failure(rc))
 		return 0, in.err
 	}
 	copy(p, libc.GoBytes(in.buf, int(n)))

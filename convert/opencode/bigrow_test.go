@@ -64,7 +64,7 @@ func TestRowsTooBigForMemory(t *testing.T) {
 		if got := pick(names, values, "data"); got != want {
 			t.Errorf("%s did not come back as it was", row.ID)
 		}
-		if whole := appendRow(nil, row.Table, names, values); string(whole) != string(record) {
+		if whole := appendRow(nil, row.Table, names, datums(values)); string(whole) != string(record) {
 			t.Errorf("%s: the streamed bytes are not those of a row read whole", row.ID)
 		}
 		return nil

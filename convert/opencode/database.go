@@ -37,11 +37,13 @@ const maxGather = 4 << 20
 // shows in its tables and columns alone. It is used by one goroutine.
 type database struct {
 	db     *sql.DB
+	direct *connection // for rows, of which there are many
 	path   string
 	limit  int64 // values longer than this are not read whole
 	tables map[string]*table
 
-	prepared map[string]*sql.Stmt
+	gathered gathering // room to be used again
+	scanners map[string]*scanner
 }
 
 // table is a table as this database has it.
@@ -52,7 +54,8 @@ type table struct {
 	// guarded columns are read as null when they are longer than limit.
 	guarded []bool
 	limit   int64
-	created int // place of time_created, -1 if there is none
+	// The places of columns that say what a row belongs to, -1 where there is none.
+	id, message, session, position, created int
 }
 
 // row is one row of the database.
@@ -63,6 +66,26 @@ type row struct {
 	created int64  // milliseconds, 0 if there is none
 	size    int64  // of the values that were too big to read, 0 if none was
 	big     *bigRow
+
+	// Of rows whose data stands in bytes as it is: what fromRow would find.
+	message, session string
+	timed            bool // created is a time, or there is none
+	data             span
+}
+
+// span is a stretch of bytes; empty if there is none.
+type span struct{ from, to int }
+
+// record reads the row as the mapper sees it.
+func (r *row) record() record {
+	if r.data.to == 0 || r.created < 0 || r.created > maxMilliseconds {
+		return fromRow(r.id, r.bytes)
+	}
+	rec := record{table: r.table, id: r.id, messageID: r.message, sessionID: r.session, at: "/" + dataColumn, data: r.bytes[r.data.from:r.data.to]}
+	if r.timed {
+		rec.created = &r.created
+	}
+	return rec
 }
 
 // openDatabase opens a copy made by [snapshot]. A file that is shorter than its
@@ -72,34 +95,31 @@ func openDatabase(ctx context.Context, path string, limit int64, cutShort bool) 
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: name}).EscapedPath()+
-		"?"+cutShortPragma(cutShort)+"_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_pragma=temp_store(1)")
+	pragmas := []string{"trusted_schema(0)", "cell_size_check(1)", "mmap_size(0)", "temp_store(1)"}
+	if cutShort {
+		pragmas = append([]string{"writable_schema(1)"}, pragmas...)
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: name}).EscapedPath()+"?_pragma="+strings.Join(pragmas, "&_pragma="))
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(2) // messages, and the parts of one
-	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), prepared: make(map[string]*sql.Stmt)}
+	db.SetMaxOpenConns(1)
+	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), scanners: make(map[string]*scanner)}
 	if err := d.readSchema(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	if d.direct, err = connect(path, pragmas...); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func cutShortPragma(cutShort bool) string {
-	if cutShort {
-		return "_pragma=writable_schema(1)&"
-	}
-	return ""
-}
-
 // Close closes the copy.
 func (d *database) Close() error {
-	var err error
-	for _, stmt := range d.prepared {
-		err = errors.Join(err, stmt.Close())
-	}
-	return errors.Join(err, d.db.Close())
+	d.direct.close()
+	return d.db.Close()
 }
 
 func (d *database) readSchema(ctx context.Context) error {
@@ -140,14 +160,23 @@ func (d *database) readTable(ctx context.Context, name string) (*table, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	t := &table{name: name, limit: d.limit, created: -1}
+	t := &table{name: name, limit: d.limit, id: -1, message: -1, session: -1, position: -1, created: -1}
 	var list []string
 	for rows.Next() {
 		var column, kind string
 		if err := rows.Scan(&column, &kind); err != nil {
 			return nil, err
 		}
-		if column == "time_created" {
+		switch column {
+		case "id":
+			t.id = len(t.columns)
+		case "message_id":
+			t.message = len(t.columns)
+		case "session_id", "aggregate_id":
+			t.session = len(t.columns)
+		case "position":
+			t.position = len(t.columns)
+		case "time_created":
 			t.created = len(t.columns)
 		}
 		quoted := quoteName(column)
@@ -155,7 +184,7 @@ func (d *database) readTable(ctx context.Context, name string) (*table, error) {
 		if guard {
 			list = append(list, fmt.Sprintf("CASE WHEN octet_length(%s) > %d THEN NULL ELSE %s END, octet_length(%s)", quoted, d.limit, quoted, quoted))
 		} else {
-			list = append(list, "+"+quoted) // + keeps the driver from making times of texts
+			list = append(list, quoted)
 		}
 		t.columns, t.guarded = append(t.columns, column), append(t.guarded, guard)
 	}
@@ -181,13 +210,17 @@ func (d *database) ensureIndex(ctx context.Context, name, column string) {
 
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// errDamaged marks errors that mean damaged pages rather than a failed query.
+// isDamage tells errors that mean damaged pages from those of a failed query.
 func isDamage(err error) bool {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
+	var direct *resultError
+	code := 0
+	switch {
+	case errors.As(err, &e):
+		code = e.Code() & 0xff
+	case errors.As(err, &direct):
+		code = int(direct.code) & 0xff
 	}
-	code := e.Code() & 0xff
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_IOERR
 }
 
@@ -308,35 +341,57 @@ func (d *database) partRows(ctx context.Context, message string, messageMS int64
 	if t == nil || !t.has("message_id") {
 		return true, nil
 	}
-	var gathered []row
-	size, toolMade, tooMany := 0, true, false
-	_, err := d.scan(ctx, t, "WHERE message_id = ? ORDER BY id", func(r row) bool {
-		if size += len(r.bytes); size > maxGather {
-			tooMany = true
-			return false
-		}
-		_, made := idTime(r.id, partPrefix)
-		toolMade = toolMade && made
-		r.bytes = slices.Clone(r.bytes)
-		gathered = append(gathered, r)
-		return true
-	}, message)
+	g := gathering{rows: d.gathered.rows[:0], bytes: d.gathered.bytes[:0]}
+	more, err := d.scan(ctx, t, "WHERE message_id = ? ORDER BY id", g.add, message)
+	d.gathered = g
 	if err != nil {
 		return false, err
 	}
-	if tooMany {
+	if !more {
 		return d.partsOneByOne(ctx, message, messageMS, yield)
 	}
-	compare := comparePart(toolMade, messageMS)
-	slices.SortStableFunc(gathered, func(a, b row) int {
-		return compare(partKey{a.id, a.created}, partKey{b.id, b.created})
-	})
-	for _, r := range gathered {
+	for r := range g.sorted(messageMS) {
 		if !yield(r) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// gathering is the parts of one message, held to be sorted.
+type gathering struct {
+	rows  []row // their bytes are gathered in bytes, in the same order
+	bytes []byte
+}
+
+// add takes a copy of a part; false when there are too many bytes.
+func (g *gathering) add(r row) bool {
+	if len(g.bytes)+len(r.bytes) > maxGather && len(g.rows) > 0 || len(r.bytes) > maxGather {
+		return false
+	}
+	g.bytes = append(g.bytes, r.bytes...)
+	g.rows = append(g.rows, r)
+	return true
+}
+
+// sorted yields the parts in their order.
+func (g *gathering) sorted(messageMS int64) iter.Seq[row] {
+	at, toolMade := 0, true
+	for i := range g.rows {
+		r := &g.rows[i]
+		if r.big == nil {
+			r.bytes = g.bytes[at : at+len(r.bytes)]
+			at += len(r.bytes)
+		}
+		_, made := idTime(r.id, partPrefix)
+		toolMade = toolMade && made
+	}
+	compare := comparePart(toolMade, messageMS)
+	byPlace := func(a, b row) int { return compare(partKey{a.id, a.created}, partKey{b.id, b.created}) }
+	if !slices.IsSortedFunc(g.rows, byPlace) {
+		slices.SortStableFunc(g.rows, byPlace)
+	}
+	return slices.Values(g.rows)
 }
 
 // partsOneByOne sorts the ids alone, for messages too big to gather.
@@ -400,94 +455,86 @@ func (d *database) todoRows(ctx context.Context, session string, yield func(row)
 
 // scan yields the rows of a query on one table. more is false when yield ended it.
 func (d *database) scan(ctx context.Context, t *table, where string, yield func(row) bool, args ...any) (more bool, err error) {
-	stmt, err := d.prepare(ctx, t.query+" "+where)
-	if err != nil {
-		return false, err
+	s := d.scanners[where+t.name]
+	if s == nil {
+		s = newScanner(t)
+		d.scanners[where+t.name] = s
 	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return false, err
-	}
-	defer rows.Close()
-	s := newScanner(t)
-	for rows.Next() {
-		if err := rows.Scan(s.into...); err != nil {
-			return false, err
-		}
-		if !yield(s.row()) {
-			return false, nil
-		}
-	}
-	return true, rows.Err()
-}
-
-// prepare compiles a query once.
-func (d *database) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := d.prepared[query]; stmt != nil {
-		return stmt, nil
-	}
-	stmt, err := d.db.PrepareContext(ctx, query)
-	if err == nil {
-		d.prepared[query] = stmt
-	}
-	return stmt, err
+	return d.direct.each(ctx, t.query+" "+where, func(stmt *statement) bool { return yield(s.row(stmt)) }, args...)
 }
 
 // scanner turns the values of a query into rows.
 type scanner struct {
 	t      *table
-	into   []any // pointers for Scan
-	values []any
-	sizes  []any // by column: length of a guarded value
+	values []datum
+	sizes  []int64 // by column: length of a guarded value
 	buffer []byte
+	last   row // its strings are used again
 }
 
 func newScanner(t *table) *scanner {
-	s := &scanner{t: t, values: make([]any, len(t.columns)), sizes: make([]any, len(t.columns))}
-	for i := range t.columns {
-		s.into = append(s.into, &s.values[i])
-		if t.guarded[i] {
-			s.into = append(s.into, &s.sizes[i])
-		}
-	}
-	return s
+	return &scanner{t: t, values: make([]datum, len(t.columns)), sizes: make([]int64, len(t.columns))}
 }
 
-// row reads the values last scanned. Its bytes are valid until the next call.
-func (s *scanner) row() row {
-	r := row{table: s.t.name, id: s.id()}
-	if s.t.created >= 0 {
-		r.created, _ = s.values[s.t.created].(int64)
-	}
-	for i := range s.values {
-		if n, _ := s.sizes[i].(int64); n > s.t.limit {
-			r.size += n
+// row reads the statement's row. Its bytes are valid until the next call.
+func (s *scanner) row(stmt *statement) row {
+	r := row{table: s.t.name}
+	for i, n := 0, 0; i < len(s.values); i++ {
+		s.values[i] = stmt.column(n)
+		n++
+		if s.t.guarded[i] {
+			if s.sizes[i] = stmt.column(n).integer; s.sizes[i] > s.t.limit {
+				r.size += s.sizes[i]
+			}
+			n++
 		}
+	}
+	r.id = s.id()
+	if created := s.value(s.t.created); created.kind == integerDatum {
+		r.created, r.timed = created.integer, true
 	}
 	if r.size > 0 {
 		r.big = s.bigRow()
 		return r
 	}
-	s.buffer = appendRow(s.buffer[:0], s.t.name, s.t.columns, s.values)
+	s.buffer, r.data = appendRowData(s.buffer[:0], s.t.name, s.t.columns, s.values)
 	r.bytes = s.buffer
+	r.message = again(s.last.message, s.value(s.t.message))
+	r.session = again(s.last.session, s.value(s.t.session))
+	if created := s.value(s.t.created); created.kind == realDatum {
+		r.data = span{} // rare enough to be read from the bytes
+	}
+	s.last = r
 	return r
+}
+
+// again gives a text as a string, the last one if it is the same.
+func again(last string, d datum) string {
+	switch {
+	case d.kind != textDatum:
+		return ""
+	case string(d.bytes) == last:
+		return last
+	}
+	return string(d.bytes)
 }
 
 func (s *scanner) id() string {
 	switch {
 	case s.t.name == tableTodo:
-		return s.value("session_id") + "/" + s.value("position")
-	case !s.t.has("id"): // permission, in the first schemas
-		return s.value("project_id")
+		return s.value(s.t.session).text() + "/" + s.value(s.t.position).text()
+	case s.t.id < 0: // permission, in the first schemas
+		return s.value(slices.Index(s.t.columns, "project_id")).text()
 	}
-	return s.value("id")
+	return s.value(s.t.id).text()
 }
 
-func (s *scanner) value(column string) string {
-	if i := slices.Index(s.t.columns, column); i >= 0 {
-		return asText(s.values[i])
+// value is the value of a column, null if there is no such column.
+func (s *scanner) value(column int) datum {
+	if column < 0 {
+		return datum{}
 	}
-	return ""
+	return s.values[column]
 }
 
 // sessionEvents yields the snapshots of rows that the tool kept of a session, in

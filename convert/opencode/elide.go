@@ -26,10 +26,7 @@ type elider struct {
 	read     int64
 }
 
-const (
-	maxJSONDepth = 10000 // as jsontext
-	elideChunk   = 64 << 10
-)
+const elideChunk = 64 << 10
 
 // errNotJSON: the stream is not one JSON value.
 var errNotJSON = errors.New("not one JSON value")

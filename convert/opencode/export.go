@@ -222,7 +222,7 @@ func ownID(rec record) string {
 	var ids struct {
 		ID string `json:"id"`
 	}
-	if rec.cells == nil && rec.data != nil && unmarshal(rec.data, &ids) == nil && ids.ID != "" {
+	if rec.file && rec.data != nil && unmarshal(rec.data, &ids) == nil && ids.ID != "" {
 		return ids.ID
 	}
 	return rec.id

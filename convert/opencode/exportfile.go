@@ -2,6 +2,9 @@ package opencode
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -29,6 +32,11 @@ const sanitizedMark = "[redacted:"
 // its log is apart from that of the session's rows, whose bytes are others.
 func importExportFile(ctx context.Context, m *convert.Mirror, src convert.Source) error {
 	f := src.Files[0]
+	if len(src.Projects) > 0 {
+		if err := wantExport(ctx, src, f); err != nil {
+			return err
+		}
+	}
 	r, err := src.Open(ctx, f)
 	if err != nil {
 		return err
@@ -42,6 +50,25 @@ func importExportFile(ctx context.Context, m *convert.Mirror, src convert.Source
 		},
 	})
 	return err
+}
+
+// wantExport returns a [convert.OtherProjectError] if an export file is not of
+// the projects that are asked for.
+func wantExport(ctx context.Context, src convert.Source, f convert.File) (err error) {
+	r, err := src.Open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	rec, err := convert.NewRecordReader(r, src.Final).Next()
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	id, folder := stringAt(rec.Bytes, "/info/id"), stringAt(rec.Bytes, "/info/directory")
+	if src.Projects.Hold(folder) {
+		return nil
+	}
+	return &convert.OtherProjectError{Session: id, Folder: folder}
 }
 
 // identifyExport names the log of an export file: `<session>/export`, or

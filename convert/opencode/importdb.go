@@ -36,7 +36,7 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer db.Close()
-	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != ""}
+	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != "", limit: src.Projects}
 	if cutShort {
 		if err := run.salvage(ctx); err != nil {
 			return err
@@ -52,7 +52,10 @@ type databaseImport struct {
 	db     *database
 	path   string
 	events bool
-	saved  *salvage // once a damaged page was met
+	limit  convert.Projects
+	shared map[string]bool // with a limit: the projects of sessions that are in it
+	saved  *salvage        // once a damaged page was met
+	check  *eventCheck     // of the session that is read, if events are
 }
 
 func (di *databaseImport) all(ctx context.Context) error {
@@ -70,6 +73,14 @@ func (di *databaseImport) all(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", di.path, err)
 	}
+	if len(di.limit) > 0 {
+		if ids, rowless, err = di.wanted(ctx, ids); err != nil {
+			return fmt.Errorf("%s: %w", di.path, err)
+		}
+		if len(ids) == 0 {
+			return &convert.RefusedError{Reason: "holds no session of the project"}
+		}
+	}
 	for i, id := range ids {
 		if err := di.session(ctx, id, i >= len(ids)-rowless); err != nil {
 			return err
@@ -82,6 +93,51 @@ func (di *databaseImport) all(ctx context.Context) error {
 		return &DamageError{Path: di.path, Lost: di.saved.lost}
 	}
 	return nil
+}
+
+// wanted returns the sessions that worked in the projects that are asked for. A
+// session without a row of its own names no folder.
+func (di *databaseImport) wanted(ctx context.Context, all []string) (ids []string, rowless int, err error) {
+	di.shared = make(map[string]bool)
+	for _, id := range all {
+		folder, project, err := di.folder(ctx, id)
+		if err != nil {
+			return nil, 0, err
+		}
+		if di.limit.Hold(folder) {
+			ids = append(ids, id)
+			di.shared[project] = true
+		}
+	}
+	return ids, 0, nil
+}
+
+// folder returns where a session worked, and the id of its project.
+func (di *databaseImport) folder(ctx context.Context, id string) (folder, project string, err error) {
+	rows := di.db.session(ctx, id)
+	if di.saved != nil {
+		rows = di.saved.session(ctx, id)
+	}
+	for r, err := range rows {
+		if isDamage(err) && di.saved == nil {
+			if err := di.salvage(ctx); err != nil {
+				return "", "", err
+			}
+			return di.folder(ctx, id)
+		}
+		if err != nil {
+			return "", "", err
+		}
+		if r.table != tableSession || r.big != nil {
+			break
+		}
+		_, cells, err := parseRow(r.bytes)
+		if err != nil {
+			return "", "", err
+		}
+		return cellText(cells, "directory"), cellText(cells, "project_id"), nil
+	}
+	return "", "", nil
 }
 
 // DamageError: a database has damaged pages. Everything that could be read was
@@ -120,6 +176,10 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 		log.rows.Findings().Add("session-row-missing", "session "+id)
 	}
 	done := make(map[schema.Row]bool) // what was read before a damaged page
+	di.check = nil
+	if di.events {
+		di.check = newEventCheck()
+	}
 	err = errSalvage
 	if di.saved == nil {
 		err = di.put(ctx, log, di.db.session(ctx, id), done)
@@ -131,10 +191,14 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 	}
 	if err == nil && di.events {
 		err = di.put(ctx, log, di.db.sessionEvents(ctx, id), nil)
-		if isDamage(err) {
+		switch {
+		case isDamage(err):
 			log.rows.Findings().Add("event-rows-damaged", "session "+id)
 			err = nil
+		case err == nil && di.saved == nil:
+			di.check.report(log.rows.Findings())
 		}
+		di.check = nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: session %s: %w", di.path, id, err)
@@ -157,10 +221,13 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		if done != nil {
 			done[key] = true
 		}
+		if di.check != nil {
+			di.check.row(&r)
+		}
 		if r.big != nil {
 			err = di.putBig(ctx, log, key, r.big)
 		} else {
-			err = log.put(ctx, key, r.bytes, fromRow)
+			err = log.put(ctx, key, r.bytes, func(string, []byte) record { return r.record() })
 		}
 		if err != nil {
 			return err
@@ -242,6 +309,9 @@ func (l *sessionLog) close(ctx context.Context, complete bool) error {
 // projects mirrors what the sessions of a project share.
 func (di *databaseImport) projects(ctx context.Context) error {
 	for _, id := range di.db.projects(ctx) {
+		if len(di.limit) > 0 && !di.shared[id] {
+			continue
+		}
 		log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
 		if err != nil {
 			return err

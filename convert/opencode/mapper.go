@@ -272,7 +272,7 @@ func (v *vendorModel) neutral() *schema.Model {
 func (m *mapper) mapSession(rec record, run *convert.Run) {
 	var s sessionFields
 	var err error
-	if rec.cells != nil {
+	if !rec.file {
 		s, err = sessionRow(rec.cells)
 	} else {
 		s, rec.created, err = sessionFile(rec.data)

@@ -48,7 +48,7 @@ func (m *mapper) mapMessage(rec record, run *convert.Run) {
 	if rec.created == nil {
 		rec.created = milliseconds(info.Time.Created)
 	}
-	if rec.cells == nil && info.ID != "" {
+	if rec.file && info.ID != "" {
 		rec.messageID = info.ID
 	} else {
 		rec.messageID = rec.id

@@ -71,7 +71,7 @@ const kindStepStart = "step-start"
 
 func (m *mapper) mapPart(rec record, run *convert.Run) {
 	var info partInfo
-	if err := unmarshal(rec.data, &info); err != nil || rec.data.Kind() != '{' || info.Type == "" || info.Type == "tool" && info.State == nil {
+	if err := decodePart(rec.data, &info); err != nil || rec.data.Kind() != '{' || info.Type == "" || info.Type == "tool" && info.State == nil {
 		m.unreadable(rec, run, "unexpected-type")
 		return
 	}

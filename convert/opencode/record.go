@@ -33,7 +33,8 @@ type record struct {
 	messageID string // of a part
 	sessionID string
 	created   *int64         // milliseconds, if the record has a time of its own
-	cells     []cell         // of a database row
+	file      bool           // a file of the legacy tree or a piece of an export, not a database row
+	cells     []cell         // of a database row that was read from its bytes
 	data      jsontext.Value // the vendor's JSON object, nil if there is none or it is not JSON
 	at        string         // JSON Pointer to data in the run's raw bytes
 	finding   string         // what is wrong with it
@@ -74,7 +75,7 @@ func fromRow(rowID string, b []byte) record {
 
 // fromFile reads a file of the legacy tree.
 func fromFile(table, rowID string, b []byte) record {
-	rec := record{table: table, id: rowID, finding: "file-not-json"}
+	rec := record{table: table, id: rowID, file: true, finding: "file-not-json"}
 	if isJSON(b) {
 		rec.data, rec.finding = jsontext.Value(bytes.TrimSpace(b)), ""
 	}

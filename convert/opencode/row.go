@@ -29,62 +29,96 @@ const (
 // duplicate names included.
 var lenient = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
 
-// appendRow appends the bytes of a row to dst. Values are nil, int64, float64,
-// string or []byte, as database/sql gives them.
-func appendRow(dst []byte, table string, columns []string, values []any) []byte {
+// datum is one value of a row as SQLite has it.
+type datum struct {
+	kind    datumKind
+	integer int64
+	real    float64
+	bytes   []byte // of texts and blobs
+}
+
+type datumKind uint8
+
+const (
+	nullDatum datumKind = iota
+	integerDatum
+	realDatum
+	textDatum
+	blobDatum
+)
+
+// text is the value as a text.
+func (d datum) text() string {
+	switch d.kind {
+	case nullDatum:
+		return ""
+	case textDatum, blobDatum:
+		return string(d.bytes)
+	}
+	return string(appendValue(nil, d))
+}
+
+// appendRow appends the bytes of a row to dst.
+func appendRow(dst []byte, table string, columns []string, values []datum) []byte {
+	dst, _ = appendRowData(dst, table, columns, values)
+	return dst
+}
+
+// appendRowData is appendRow and tells where in the result the data stands, if it
+// stands there as it is.
+func appendRowData(dst []byte, table string, columns []string, values []datum) (out []byte, data span) {
 	dst = append(dst, `{"`+tableMember+`":`...)
 	dst = appendQuoted(dst, table)
 	for i, name := range columns {
 		dst = append(dst, ',')
 		if name == dataColumn {
-			dst = appendData(dst, values[i])
+			dst, data = appendData(dst, values[i])
 			continue
 		}
 		dst = appendQuoted(dst, name)
 		dst = append(dst, ':')
 		dst = appendValue(dst, values[i])
 	}
-	return append(dst, '}')
+	return append(dst, '}'), data
 }
 
-func appendData(dst []byte, v any) []byte {
-	text, isText := v.(string)
+func appendData(dst []byte, v datum) (out []byte, data span) {
 	switch {
-	case isText && text != "null" && oneLineJSON(text):
+	case v.kind == textDatum && oneLineJSON(v.bytes):
 		dst = append(dst, `"data":`...)
-		return append(dst, text...)
-	case v == nil:
-		return append(dst, `"data":null`...)
+		from := len(dst)
+		dst = append(dst, v.bytes...)
+		return dst, span{from, len(dst)}
+	case v.kind == nullDatum:
+		return append(dst, `"data":null`...), span{}
 	}
 	dst = append(dst, `"data":null,"`...)
-	if b, ok := v.([]byte); ok {
+	if v.kind == blobDatum {
 		dst = append(dst, dataBase64+`":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, b)
-		return append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, v.bytes)
+		return append(dst, '"'), span{}
 	}
 	dst = append(dst, dataText+`":`...)
-	if isText {
-		return appendQuoted(dst, text)
+	if v.kind == textDatum {
+		return appendQuoted(dst, v.bytes), span{}
 	}
-	return appendQuoted(dst, string(appendValue(nil, v)))
+	return appendQuoted(dst, appendValue(nil, v)), span{}
 }
 
-func appendValue(dst []byte, v any) []byte {
-	switch v := v.(type) {
-	case nil:
-		return append(dst, "null"...)
-	case int64:
-		return strconv.AppendInt(dst, v, 10)
-	case float64:
-		return appendReal(dst, v)
-	case string:
-		return appendQuoted(dst, v)
-	case []byte:
+func appendValue(dst []byte, v datum) []byte {
+	switch v.kind {
+	case integerDatum:
+		return strconv.AppendInt(dst, v.integer, 10)
+	case realDatum:
+		return appendReal(dst, v.real)
+	case textDatum:
+		return appendQuoted(dst, v.bytes)
+	case blobDatum:
 		dst = append(dst, `{"`+base64Member+`":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, v)
+		dst = base64.StdEncoding.AppendEncode(dst, v.bytes)
 		return append(dst, `"}`...)
 	}
-	return appendQuoted(dst, fmt.Sprint(v))
+	return append(dst, "null"...)
 }
 
 // appendReal writes a real in its shortest spelling. SQLite has infinities,
@@ -134,18 +168,11 @@ func appendQuoted[S []byte | string](dst []byte, s S) []byte {
 	return append(dst, '"')
 }
 
-// oneLineJSON reports whether text is one JSON value without whitespace around
-// it and without control bytes.
-func oneLineJSON(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if text[i] < 0x20 {
-			return false
-		}
-	}
-	if text == "" || text[0] == ' ' || text[len(text)-1] == ' ' {
-		return false
-	}
-	return isJSON([]byte(text))
+// oneLineJSON reports whether text is one JSON value, other than null, without
+// whitespace around it and without control bytes.
+func oneLineJSON(text []byte) bool {
+	valid, oneLine := checkJSON(text)
+	return valid && oneLine && string(text) != "null"
 }
 
 // isJSON reports whether b is one JSON value, perhaps with whitespace around it.

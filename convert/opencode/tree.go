@@ -38,8 +38,25 @@ type treeMessage struct {
 // every level: a session's file, a message's, its part folder.
 func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) error {
 	t := newTree(src)
+	owners, err := t.orphanFolders(ctx)
+	if err != nil {
+		return err
+	}
+	sessions := t.sessionIDs(owners)
+	var shared map[string]bool
+	if len(src.Projects) > 0 {
+		if sessions, shared, err = t.wanted(ctx, sessions); err != nil {
+			return err
+		}
+		if len(sessions) == 0 {
+			return &convert.RefusedError{Reason: "holds no session of the project"}
+		}
+	}
 	for _, f := range t.projects {
 		id := baseName(f)
+		if len(src.Projects) > 0 && !shared[id] {
+			continue
+		}
 		log, err := openSessionLog(ctx, m, projectName(id), src.Group)
 		if err != nil {
 			return err
@@ -51,16 +68,42 @@ func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) erro
 			return err
 		}
 	}
-	owners, err := t.orphanFolders(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range t.sessionIDs(owners) {
+	for _, id := range sessions {
 		if err := t.importSession(ctx, m, id, owners[id]); err != nil {
 			return fmt.Errorf("%s: session %s: %w", src.Group, id, err)
 		}
 	}
 	return nil
+}
+
+// wanted returns the sessions that worked in the projects that are asked for, and
+// the ids of what OpenCode calls their projects.
+func (t *tree) wanted(ctx context.Context, all []string) (ids []string, shared map[string]bool, err error) {
+	shared = make(map[string]bool)
+	for _, id := range all {
+		file, ok := t.sessionFile(id)
+		if !ok {
+			continue
+		}
+		b, err := t.read(ctx, file)
+		if err != nil {
+			return nil, nil, err
+		}
+		if data := fromFile(tableSession, id, b).data; t.src.Projects.Hold(stringAt(data, "/directory")) {
+			ids = append(ids, id)
+			shared[stringAt(data, "/projectID")] = true
+		}
+	}
+	return ids, shared, nil
+}
+
+// sessionFile finds a session's own file.
+func (t *tree) sessionFile(id string) (convert.File, bool) {
+	if file, ok := t.sessions[id]; ok {
+		return file, true
+	}
+	file, ok := t.sessions[sessionPrefix+"_"+id]
+	return file, ok
 }
 
 func newTree(src convert.Source) *tree {
@@ -193,11 +236,7 @@ func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, 
 	if err != nil {
 		return err
 	}
-	file, ok := t.sessions[id]
-	if !ok {
-		file, ok = t.sessions[sessionPrefix+"_"+id]
-	}
-	if ok {
+	if file, ok := t.sessionFile(id); ok {
 		err = t.put(ctx, log, file, tableSession, id, "")
 	} else {
 		log.rows.Findings().Add("session-file-missing", "session "+id)

@@ -175,17 +175,17 @@ func mergeRows[T any](x *exporter, l layout[T], date string, files []source, log
 	if err != nil {
 		return err
 	}
-	temp, _, size, err := w.finish([]keyValue{{"ownlog.heads", string(list)}}, false)
+	f, err := w.finish([]keyValue{{"ownlog.heads", string(list)}}, false)
 	if err != nil {
 		return err
 	}
 	name := compactPath(l.table, date, heads)
-	if err := x.rename(temp, name); err != nil {
+	if err := x.settle(f, name); err != nil {
 		return err
 	}
 	for _, id := range logs {
 		p := x.old[id].parts[l.table]
-		p.path, p.bytes = name, size
+		p.path, p.bytes = name, f.bytes
 		x.old[id].parts[l.table] = p
 	}
 	return nil

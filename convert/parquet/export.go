@@ -87,6 +87,10 @@ type exporter struct {
 	lock  *os.File
 	codec zstd.Codec // its encoders are large: all writers share them
 
+	placings sync.WaitGroup
+	places   chan struct{}           // one for each log whose files are being placed
+	stop     context.CancelCauseFunc // ends the export
+
 	mu      sync.Mutex // guards what follows
 	old     manifest   // what counts
 	result  Result
@@ -129,7 +133,8 @@ func open(store format.Store, opts Options) (*exporter, error) {
 		return nil, err
 	}
 	return &exporter{
-		store: store, opts: opts, lock: lock, codec: zstd.Codec{Level: zstd.SpeedFastest}, old: old, folders: make(map[string]bool),
+		store: store, opts: opts, lock: lock, codec: zstd.Codec{Level: zstd.SpeedFastest}, old: old,
+		folders: make(map[string]bool), places: make(chan struct{}, maxPlacings),
 		result: Result{Rows: make(map[Table]int64), Bytes: make(map[Table]int64)},
 	}, nil
 }
@@ -138,6 +143,7 @@ func open(store format.Store, opts Options) (*exporter, error) {
 func (x *exporter) run(ctx context.Context, logs iter.Seq[format.LogID]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	x.stop = cancel
 	queue := make(chan format.LogID)
 	var workers sync.WaitGroup
 	for range x.opts.Workers {
@@ -153,6 +159,7 @@ func (x *exporter) run(ctx context.Context, logs iter.Seq[format.LogID]) error {
 	}
 	feed(ctx, queue, logs)
 	workers.Wait()
+	x.placings.Wait()
 	return context.Cause(ctx)
 }
 
@@ -271,6 +278,11 @@ func newWorker(x *exporter) *worker {
 	tools := newTableWriter(x.opts.Out, toolCallLayout(), &x.codec)
 	touches := newTableWriter(x.opts.Out, fileTouchLayout(), &x.codec)
 	compactions := newTableWriter(x.opts.Out, compactionLayout(), &x.codec)
+	w.sink.Begin = func(log format.Info) {
+		for _, writer := range w.writers {
+			writer.expect(log.Size)
+		}
+	}
 	w.sink.Session = func(row *tables.Session) error {
 		w.started = row.Started
 		if w.writers[Sessions] == nil {
@@ -302,11 +314,32 @@ func newWorker(x *exporter) *worker {
 // export brings a log's files up to date. The error is one that ends the export.
 func (w *worker) export(ctx context.Context, log format.LogID) error {
 	x := w.x
-	did, err := w.update(ctx, log)
+	did, files, err := w.update(ctx, log)
 	var output outputError
 	if errors.As(err, &output) || ctx.Err() != nil {
+		files.drop()
 		return err
 	}
+	if files == nil {
+		x.count(log, did, err)
+		return nil
+	}
+	x.placings.Add(1)
+	x.places <- struct{}{}
+	go func() {
+		defer x.placings.Done()
+		defer func() { <-x.places }()
+		if err := x.place(files); err != nil {
+			x.stop(err)
+			return
+		}
+		x.count(log, did, nil)
+	}()
+	return nil
+}
+
+// count notes what became of a log.
+func (x *exporter) count(log format.LogID, did deed, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.result.Logs++
@@ -323,7 +356,6 @@ func (w *worker) export(ctx context.Context, log format.LogID) error {
 	if x.opts.Progress != nil {
 		x.opts.Progress(log)
 	}
-	return nil
 }
 
 // deed is what became of a log.
@@ -335,21 +367,16 @@ const (
 	outside
 )
 
-func (w *worker) update(ctx context.Context, log format.LogID) (deed, error) {
+// update writes a log's files anew, under temporary names, if they are not up
+// to date.
+func (w *worker) update(ctx context.Context, log format.LogID) (deed, *logFiles, error) {
 	x := w.x
 	if in, err := x.selected(ctx, log); err != nil || !in {
-		return outside, err
+		return outside, nil, err
 	}
 	current, err := x.current(ctx, log)
 	if err != nil || current {
-		return unchanged, err
-	}
-	info, err := x.store.Info(ctx, log)
-	if err != nil {
-		return unchanged, err
-	}
-	for _, writer := range w.writers {
-		writer.expect(info.Size)
+		return unchanged, nil, err
 	}
 	w.started = nil
 	head, err := tables.Project(ctx, x.store, log, x.opts.Rows, w.sink)
@@ -357,9 +384,10 @@ func (w *worker) update(ctx context.Context, log format.LogID) (deed, error) {
 		for _, writer := range w.writers {
 			writer.abort()
 		}
-		return unchanged, err
+		return unchanged, nil, err
 	}
-	return wrote, w.place(head)
+	files, err := w.finish(head)
+	return wrote, files, err
 }
 
 // selected reports whether a log's session starts between Since and Until.
@@ -404,93 +432,15 @@ func (x *exporter) current(ctx context.Context, log format.LogID) (bool, error) 
 	return head == e.head, nil
 }
 
-// place moves the files of a log to where they belong and notes them. Tables
-// that are not exported now keep what they have only if the head is the same:
-// a log's tables are all of one head.
-func (w *worker) place(head format.Head) error {
-	x := w.x
-	date := noDate
-	if w.started != nil {
-		date = time.UnixMicro(*w.started).UTC().Format(time.DateOnly)
-	}
-	if !isDate(date) {
-		date = noDate // a year beyond 9999 or before 0
-	}
-	now := &exported{head: head, date: date, parts: make(map[Table]part)}
-	meta := []keyValue{{"ownlog.heads", `["` + head.String() + `"]`}}
-	if p := x.opts.Rows.Prices; p != nil {
-		meta = append(meta, keyValue{"ownlog.prices", p.Version})
-	}
-	// Together, because most of the time goes to waiting for the disk.
-	var group sync.WaitGroup
-	parts, errs := make([]part, len(x.opts.Tables)), make([]error, len(x.opts.Tables))
-	for i, t := range x.opts.Tables {
-		group.Go(func() { parts[i], errs[i] = w.placeTable(t, date, head.Log, meta) })
-	}
-	group.Wait()
-	for i, t := range x.opts.Tables {
-		now.parts[t] = parts[i]
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	x.note(now)
-	return nil
-}
-
-// placeTable completes a log's file of one table and moves it to its place.
-func (w *worker) placeTable(t Table, date string, log format.LogID, meta []keyValue) (part, error) {
-	temp, rows, bytes, err := w.writers[t].finish(meta, false)
-	if err != nil || temp == "" {
-		return part{variant: w.x.variant(t)}, err
-	}
-	p := part{path: logPath(t, date, log), rows: rows, bytes: bytes, variant: w.x.variant(t)}
-	return p, w.x.rename(temp, p.path)
-}
-
-// rename puts a finished file in its place.
-func (x *exporter) rename(temp, rel string) error {
-	name := filepath.Join(x.opts.Out, filepath.FromSlash(rel))
-	folder := filepath.Dir(name)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return outputError{err}
-	}
-	if err := os.Rename(temp, name); err != nil {
-		return outputError{err}
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.folders[folder] = true
-	x.folders[filepath.Dir(folder)] = true
-	return nil
-}
-
-func (x *exporter) note(now *exported) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for t, p := range now.parts {
-		x.result.Rows[t] += p.rows
-		x.result.Bytes[t] += p.bytes
-	}
-	if was := x.old[now.head.Log]; was != nil && was.head == now.head && was.date == now.date {
-		for t, p := range was.parts {
-			if _, ok := now.parts[t]; !ok {
-				now.parts[t] = p
-			}
-		}
-	}
-	x.old[now.head.Log] = now
-}
-
 // empty writes a table's file without rows if it is not there.
 func (w *worker) empty(t Table) error {
 	rel := emptyPath(t)
 	if _, err := os.Stat(filepath.Join(w.x.opts.Out, filepath.FromSlash(rel))); err == nil {
 		return nil
 	}
-	temp, _, _, err := w.writers[t].finish(nil, true)
+	f, err := w.writers[t].finish(nil, true)
 	if err != nil {
 		return err
 	}
-	return w.x.rename(temp, path.Clean(rel))
+	return w.x.settle(f, path.Clean(rel))
 }

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -345,18 +345,22 @@ func TestKilledExport(t *testing.T) {
 	}
 	out := t.TempDir()
 	whole := 0
-	for i := range 6 {
+	for i := range 4 {
+		before := eventFiles(t, out)
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledExport$")
 		cmd.Env = append(os.Environ(), child+"="+out)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for started := time.Now(); time.Since(started) < 20*time.Second; time.Sleep(time.Millisecond) {
-			if _, err := os.Stat(filepath.Join(out, ".lock")); err == nil {
-				break
+		// Later rounds let more files be finished first, whatever time that takes:
+		// one export finishes 8.
+		waitFor(t, func() bool {
+			if _, err := os.Stat(filepath.Join(out, ".lock")); err != nil {
+				return false
 			}
-		}
-		time.Sleep(time.Duration(i*i*10) * time.Millisecond)
+			return len(changed(before, eventFiles(t, out))) >= i*2
+		})
+		time.Sleep(time.Duration(rand.IntN(10_000)) * time.Microsecond) // to die anywhere
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -364,15 +368,9 @@ func TestKilledExport(t *testing.T) {
 		if err := os.Remove(filepath.Join(out, ".lock")); err != nil {
 			t.Fatal(err)
 		}
-		files, err := filepath.Glob(filepath.Join(out, "*", "date=*", "*.parquet"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range files {
-			if strings.Contains(name, string(filepath.Separator)+"events"+string(filepath.Separator)) {
-				readFile[tables.Event](t, name)
-				whole++
-			}
+		for name := range eventFiles(t, out) {
+			readFile[tables.Event](t, filepath.Join(out, name))
+			whole++
 		}
 	}
 	if whole == 0 {
@@ -387,6 +385,42 @@ func TestKilledExport(t *testing.T) {
 	}
 	if n := len(readTable(t, out, Events, func(r *tables.Event) string { return r.LogID })); n != 8*400 {
 		t.Errorf("%d rows of events, want %d", n, 8*400)
+	}
+}
+
+// eventFiles is the snapshot of the finished files of events in out.
+func eventFiles(t *testing.T, out string) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(out, string(Events), "date=*", "*.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]string)
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // replaced a moment ago
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := filepath.Rel(out, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[rel] = fmt.Sprint(info.Size(), info.ModTime())
+	}
+	return files
+}
+
+// waitFor waits until something can be seen to have happened: for a minute,
+// which no machine in use needs.
+func waitFor(t *testing.T, happened func() bool) {
+	t.Helper()
+	for began := time.Now(); !happened(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("nothing happened for a minute")
+		}
 	}
 }
 

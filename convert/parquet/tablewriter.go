@@ -20,6 +20,7 @@ type tableWriter[T any] struct {
 	small  []pq.WriterOption // for small logs
 	tiny   bool              // the next file is of a small log
 	folder string            // of the table
+	docs   []keyValue        // what the columns mean
 	pq     *pq.GenericWriter[T]
 	file   *os.File // being written, nil between files
 	batch  []T
@@ -32,18 +33,27 @@ type tableWriter[T any] struct {
 type fileWriter interface {
 	// expect says of how many entries the log of the next file is.
 	expect(entries int64)
-	// finish completes the file under its temporary name and returns that, its
-	// rows and its bytes; without rows there is no file, unless empty is set.
-	finish(meta []keyValue, empty bool) (temp string, rows, bytes int64, err error)
+	// finish completes the file under its temporary name; without rows there is
+	// none, nil, unless empty is set.
+	finish(meta []keyValue, empty bool) (*finishedFile, error)
 	// abort drops the file being written, if there is one.
 	abort()
+}
+
+// finishedFile is a complete file, not durable yet.
+type finishedFile struct {
+	file        *os.File // open
+	rows, bytes int64
 }
 
 // keyValue is one piece of a file's footer metadata.
 type keyValue struct{ key, value string }
 
 func newTableWriter[T any](out string, l layout[T], codec compress.Codec) *tableWriter[T] {
-	return &tableWriter[T]{layout: l, large: l.options(pageBytes, codec), small: l.options(smallPage, codec), folder: filepath.Join(out, string(l.table))}
+	return &tableWriter[T]{
+		layout: l, large: l.options(pageBytes, codec), small: l.options(smallPage, codec),
+		folder: filepath.Join(out, string(l.table)), docs: columnDocs[T](l.table),
+	}
 }
 
 func (w *tableWriter[T]) expect(entries int64) { w.tiny = entries <= smallLog }
@@ -105,37 +115,31 @@ func (w *tableWriter[T]) flush() error {
 	return nil
 }
 
-func (w *tableWriter[T]) finish(meta []keyValue, empty bool) (string, int64, int64, error) {
+func (w *tableWriter[T]) finish(meta []keyValue, empty bool) (*finishedFile, error) {
 	if w.file == nil {
 		if !empty {
-			return "", 0, 0, nil
+			return nil, nil
 		}
 		if err := w.begin(); err != nil {
-			return "", 0, 0, err
+			return nil, err
 		}
 	}
 	if err := w.flush(); err != nil {
-		return "", 0, 0, err
+		return nil, err
 	}
-	for _, kv := range slices.Concat(meta, columnDocs[T](w.layout.table)) {
+	for _, kv := range slices.Concat(meta, w.docs) {
 		w.pq.SetKeyValueMetadata(kv.key, kv.value)
 	}
 	if err := w.pq.Close(); err != nil {
-		return "", 0, 0, w.failed(err)
+		return nil, w.failed(err)
 	}
 	info, err := w.file.Stat()
 	if err != nil {
-		return "", 0, 0, w.failed(err)
+		return nil, w.failed(err)
 	}
-	if err := w.file.Sync(); err != nil {
-		return "", 0, 0, w.failed(err)
-	}
-	if err := w.file.Close(); err != nil {
-		return "", 0, 0, w.failed(err)
-	}
-	name := w.file.Name()
+	f := &finishedFile{file: w.file, rows: w.rows, bytes: info.Size()}
 	w.file, w.pq = nil, nil
-	return name, w.rows, info.Size(), nil
+	return f, nil
 }
 
 func (w *tableWriter[T]) failed(err error) error {

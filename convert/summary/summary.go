@@ -57,7 +57,7 @@ func Of(ctx context.Context, store format.Store, log format.LogID) (Summary, err
 		sum.Parent, sum.ForkSize = info.Fork.Log.String(), info.Fork.Size
 	}
 	state := new(schema.State)
-	sideRows := false
+	var rows, sideRows bool
 	err = convert.WalkEvents(ctx, store, log, 0, info.Size, func(e convert.LogEvent) error {
 		if e.Event == nil {
 			state.ApplyHole(e.Seq)
@@ -65,14 +65,17 @@ func Of(ctx context.Context, store format.Store, log format.LogID) (Summary, err
 		}
 		state.Apply(e.Seq, e.Event)
 		sum.take(e.Event)
-		sideRows = sideRows || e.Event.Source != nil && e.Event.Source.Row != nil && e.Event.Source.Row.Table == "file"
+		if src := e.Event.Source; src != nil && src.Row != nil {
+			rows, sideRows = true, sideRows || src.Row.Table == "file"
+		}
 		return nil
 	})
 	if err != nil {
 		return Summary{}, err
 	}
 	sum.describe(state)
-	sum.Kind = kindOf(sum, sideRows)
+	// What sessions share has rows, and nobody says anything.
+	sum.Kind = kindOf(sum, sideRows || rows && sum.Session == "" && sum.Turns == 0 && sum.Steps == 0)
 	return sum, nil
 }
 

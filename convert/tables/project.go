@@ -3,6 +3,7 @@ package tables
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
@@ -12,6 +13,8 @@ import (
 // table, and what only it needs is not computed. Rows may be kept. A function's
 // error ends the projection.
 type Sink struct {
+	// Begin is called with the log before its first row.
+	Begin      func(format.Info)
 	Session    func(*Session) error
 	Event      func(*Event) error
 	Block      func(*Block) error
@@ -48,29 +51,63 @@ func Project(ctx context.Context, store format.Store, log format.LogID, opts Opt
 	if info.Fork != nil {
 		p.own = info.Fork.Size
 	}
-	if err := p.scan.read(ctx, store, info); err != nil {
+	p.scan.own = p.own
+	if p.root, err = root(ctx, store, info); err != nil {
 		return format.Head{}, err
 	}
-	p.begin()
-	if p.session.row.RootLogID, err = root(ctx, store, info); err != nil {
-		return format.Head{}, err
+	if sink.Begin != nil {
+		sink.Begin(info)
 	}
 	defer p.calls.arguments.close()
-	var tree format.Frontier
-	for e, err := range store.Read(ctx, log, 0) {
-		if err != nil {
-			return format.Head{}, fmt.Errorf("read log %s: %w", log, err)
-		}
-		if e.Seq >= info.Size {
-			break
-		}
-		tree.Push(e.Leaf)
-		if err := p.entry(e); err != nil {
+	for done := false; !done; {
+		if done, err = p.read(store.Read(ctx, log, 0)); err != nil {
 			return format.Head{}, err
 		}
 	}
-	head := format.Head{Log: log, Size: tree.Size(), Root: tree.Root()}
+	head := format.Head{Log: log, Size: p.tree.Size(), Root: p.tree.Root()}
 	return head, p.end(head)
+}
+
+// read goes through the entries of the log. Those in front of the point where
+// enough is known to make rows are held; done is false if they were too many for
+// that, and the entries must be read again.
+func (p *projection) read(entries iter.Seq2[format.Entry, error]) (done bool, err error) {
+	held := held{whole: true}
+	for e, err := range entries {
+		if err != nil {
+			return false, fmt.Errorf("read log %s: %w", p.info.ID, err)
+		}
+		if e.Seq >= p.info.Size {
+			break
+		}
+		if p.begun {
+			if err := p.entry(e); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if !p.scan.enough(e.Seq) {
+			p.scan.look(e)
+			held.add(e)
+			continue
+		}
+		p.begin()
+		if !held.whole {
+			return false, nil
+		}
+		held.add(e)
+		if err := held.give(p.entry); err != nil {
+			return false, err
+		}
+	}
+	if p.begun {
+		return true, nil
+	}
+	p.begin()
+	if !held.whole {
+		return false, nil
+	}
+	return true, held.give(p.entry)
 }
 
 // root follows a chain of forks to the log it ends in.
@@ -93,7 +130,10 @@ type projection struct {
 	sink  Sink
 	info  format.Info
 	own   int64 // first entry that is the log's own
+	root  string
 	scan  scan
+	begun bool // enough is known to make rows
+	tree  format.Frontier
 	dec   decoder
 	names interner
 	key   key
@@ -104,8 +144,10 @@ type projection struct {
 }
 
 func (p *projection) begin() {
+	p.begun = true
 	p.key = key{log: p.info.ID.String(), session: p.names.ptr(p.scan.session), vendor: p.names.ptr(p.scan.vendor)}
 	p.session.begin(p)
+	p.session.row.RootLogID = p.root
 	p.models.begin()
 	p.calls.begin()
 }
@@ -128,6 +170,7 @@ func (p *projection) wanted(t schema.Type) bool {
 
 // entry takes the next entry of the log.
 func (p *projection) entry(e format.Entry) error {
+	p.tree.Push(e.Leaf)
 	mine := e.Seq >= p.own
 	var ev *schema.Event
 	var err error

@@ -2,7 +2,6 @@ package tables
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
@@ -12,6 +11,11 @@ import (
 // before rows are made; those of row sources are all looked at.
 const scanLimit = 4096
 
+// heldLimit bounds the bytes of entries that are kept while a log is looked
+// through. Most logs say in their first entries whose they are, and are then
+// read once; the others are read twice.
+const heldLimit = 1 << 20
+
 // scan is what must be known of a log before its first row can be made.
 type scan struct {
 	session string // newest session.opened in reach
@@ -19,6 +23,10 @@ type scan struct {
 	// newest tells where the newest revision of each source row stands. It is
 	// empty for sources that are files.
 	newest map[schema.Row]int64
+
+	dec    decoder
+	own    int64 // first entry that is the log's own
+	opened bool  // a session.opened was seen that counts
 }
 
 // superseded reports whether a newer revision of the event's source row stands
@@ -31,42 +39,31 @@ func (s *scan) superseded(src *schema.Source) bool {
 	return s.newest[*src.Row] > src.Rev
 }
 
-func (s *scan) read(ctx context.Context, store format.Store, info format.Info) error {
-	var d decoder
-	own := int64(0)
-	if info.Fork != nil {
-		own = info.Fork.Size
+// enough reports whether the entry seq and those behind it need not be looked at.
+func (s *scan) enough(seq int64) bool {
+	if seq == s.own {
+		s.opened = false // a fork may open again, under an id of its own
 	}
-	want := func(t schema.Type) bool { return t == schema.TypeSessionOpened }
-	opened := false
-	for e, err := range store.Read(ctx, info.ID, 0) {
-		if err != nil {
-			return fmt.Errorf("look through log %s: %w", info.ID, err)
-		}
-		if e.Seq >= info.Size {
-			break
-		}
-		if e.Seq == own {
-			opened = false // a fork may open again, under an id of its own
-		}
-		rows := len(s.newest) > 0
-		if e.Seq >= own && !rows && (opened || e.Seq >= own+scanLimit) {
-			break
-		}
-		if e.Hole {
-			continue
-		}
-		ev, err := d.event(e.Bytes, want)
-		if err != nil {
-			continue
-		}
-		s.see(ev)
-		if o, ok := ev.Data.(*schema.SessionOpened); ok && o.VendorSession != "" {
-			s.session, opened = o.VendorSession, true
-		}
-	}
-	return nil
+	rows := len(s.newest) > 0
+	return seq >= s.own && !rows && (s.opened || seq >= s.own+scanLimit)
 }
+
+// look takes the next entry.
+func (s *scan) look(e format.Entry) {
+	if e.Hole {
+		return
+	}
+	ev, err := s.dec.event(e.Bytes, isOpening)
+	if err != nil {
+		return
+	}
+	s.see(ev)
+	if o, ok := ev.Data.(*schema.SessionOpened); ok && o.VendorSession != "" {
+		s.session, s.opened = o.VendorSession, true
+	}
+}
+
+func isOpening(t schema.Type) bool { return t == schema.TypeSessionOpened }
 
 func (s *scan) see(ev *schema.Event) {
 	src := ev.Source

@@ -16,6 +16,9 @@ type limited struct {
 	slots chan struct{}
 }
 
+// NewProjector implements [Incremental].
+func (l *limited) NewProjector() Projector { return NewProjector(l.Provider) }
+
 // Send implements [Provider].
 func (l *limited) Send(ctx context.Context, req *Request, stream Stream) (*Response, error) {
 	select {

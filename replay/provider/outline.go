@@ -29,11 +29,12 @@ type Dialect struct {
 
 // Outline is a view made fit for any API: every call is answered directly
 // behind its response, ids are unique and names legal, blobs are read, what no
-// API takes is gone and counted. It is prefix-stable: the outline of a history
-// is a prefix of that of the longer history.
+// API takes is gone and counted. It is prefix-stable: the units of a history are
+// the first of those of the longer history.
 type Outline struct {
 	System []string
 	Tools  []ToolDeclaration
+	// Units are those of the messages that were taken in last.
 	Units  []Unit
 	Losses Losses
 	// Names maps tool names on the wire to those of the log, where they differ.
@@ -122,28 +123,7 @@ type CallResult struct {
 	Error  bool // the call did not do what it was to do
 }
 
-// NewOutline makes a view fit. It fails only if the view has no messages or ctx
-// ends.
-func NewOutline(ctx context.Context, view *View, dialect Dialect) (*Outline, error) {
-	if len(view.Messages) == 0 {
-		return nil, ErrEmpty
-	}
-	b := &outliner{
-		ctx: ctx, view: view, dialect: dialect, out: &Outline{System: view.Definition.System},
-		ids: make(map[string]bool), calls: make(map[schema.CallKey]*OutlineCall), declared: make(map[string]bool),
-	}
-	b.declare()
-	b.indexResults()
-	for i := range view.Messages {
-		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
-		}
-		b.message(&view.Messages[i])
-	}
-	b.frame()
-	return b.out, nil
-}
-
+// outliner makes an [Outline], message by message.
 type outliner struct {
 	ctx     context.Context
 	view    *View
@@ -152,16 +132,64 @@ type outliner struct {
 
 	ids      map[string]bool // call ids taken
 	calls    map[schema.CallKey]*OutlineCall
-	results  map[schema.CallKey]*schema.Message
-	declared map[string]bool // by wire name
-	summary  int64           // seq of the newest compaction before the message
+	results  map[schema.CallKey]*schema.Message // of the messages being taken in
+	orphans  map[schema.CallKey]bool            // calls that only a result spoke of
+	declared map[string]bool                    // by wire name
+	summary  int64                              // seq of the newest compaction before the message
+}
+
+func newOutliner(view *View, dialect Dialect) *outliner {
+	b := &outliner{
+		view: view, dialect: dialect, out: &Outline{System: view.Definition.System},
+		ids: make(map[string]bool), calls: make(map[schema.CallKey]*OutlineCall), orphans: make(map[schema.CallKey]bool),
+		results: make(map[schema.CallKey]*schema.Message), declared: make(map[string]bool),
+	}
+	b.declare()
+	return b
+}
+
+// take makes units of the messages of a view from the n-th on. It reports false
+// if one of them changes what was made of those before: the outline must be
+// begun again. It fails only if ctx ends.
+func (b *outliner) take(ctx context.Context, view *View, n int) (ok bool, err error) {
+	b.ctx, b.view = ctx, view
+	messages := view.Messages[n:]
+	if n > 0 && b.conflicts(messages) {
+		return false, nil
+	}
+	b.out.Units = make([]Unit, 0, len(messages))
+	clear(b.results)
+	b.indexResults(messages)
+	for i := range messages {
+		if err := ctx.Err(); err != nil {
+			return false, context.Cause(ctx)
+		}
+		b.message(&messages[i])
+	}
+	return true, nil
+}
+
+// conflicts reports whether messages answer a call that was told of before, or
+// make one that a result spoke of before.
+func (b *outliner) conflicts(messages []schema.Message) bool {
+	for i := range messages {
+		m := &messages[i]
+		if m.Result != nil && (b.calls[m.Result.CallKey] != nil || b.orphans[m.Result.CallKey]) {
+			return true
+		}
+		for j := range m.Blocks {
+			if len(b.orphans) > 0 && b.orphans[m.Blocks[j].CallKey] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // indexResults finds the answer of each call: the last one with content.
-func (b *outliner) indexResults() {
-	b.results = make(map[schema.CallKey]*schema.Message)
-	for i := range b.view.Messages {
-		m := &b.view.Messages[i]
+func (b *outliner) indexResults(messages []schema.Message) {
+	for i := range messages {
+		m := &messages[i]
 		if m.Result == nil {
 			continue
 		}
@@ -366,6 +394,7 @@ func (b *outliner) object(block *schema.Block, c *OutlineCall, seq int64) jsonte
 
 // result finds or makes the answer of a call.
 func (b *outliner) result(c *OutlineCall, m *schema.Message) CallResult {
+	b.out.Size += 256
 	res := CallResult{Call: c, Seq: m.Seq}
 	found := b.results[c.Key]
 	if b.calls[c.Key] != c {
@@ -415,6 +444,7 @@ func (b *outliner) orphan(m *schema.Message) {
 	if b.calls[m.Result.CallKey] != nil {
 		return // told behind its response
 	}
+	b.orphans[m.Result.CallKey] = true
 	for i := range b.view.Messages {
 		for j := range b.view.Messages[i].Blocks {
 			if b.view.Messages[i].Blocks[j].CallKey == m.Result.CallKey {
@@ -519,27 +549,6 @@ func withoutBlank(content []Content) []Content {
 		}
 	}
 	return out
-}
-
-// frame sees to it that a user speaks first and that there is something to
-// answer.
-func (b *outliner) frame() {
-	units := b.out.Units
-	invent := func(text string) Unit {
-		b.out.Losses.Add(LossInvented, 0)
-		return Unit{Kind: UnitUser, Role: schema.RoleUser, Content: []Content{{Type: schema.PartText, Text: text}}}
-	}
-	first := 0
-	for first < len(units) && units[first].Kind == UnitInjected {
-		first++
-	}
-	if first == len(units) || units[first].Kind != UnitUser {
-		units = append([]Unit{invent("[The conversation so far begins with the assistant.]")}, units...)
-	}
-	if last := &units[len(units)-1]; last.Kind == UnitModel && (last.Message == nil || StopOf(last.Message.StopReason) != StopPause) {
-		units = append(units, invent("Continue."))
-	}
-	b.out.Units = units
 }
 
 // Note names, in a text, content that an API does not take, and says which loss

@@ -15,11 +15,13 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -109,8 +111,11 @@ func Digest(h format.Hash) string { return digestPrefix + h.String() }
 
 // Request is a projected request.
 type Request struct {
-	// Body is what is sent, to the byte.
+	// Body is what is sent, to the byte; or, from a [Projector], all of it but
+	// Tail. Both are read-only: the next request of the session shares Body.
 	Body []byte
+	// Tail stands behind Body.
+	Tail []byte
 	// Model is the id of the model that is asked.
 	Model string
 	// Losses are what the view says and the body does not.
@@ -121,12 +126,30 @@ type Request struct {
 	// Attempt counts the times this request is sent, from 1. It is not part of
 	// the body; the executor sets it.
 	Attempt int64
+
+	sum hash.Cloner // a SHA-256 that has read Body; nil: none has
 }
 
-// SHA256 returns the digest of the body in lower-case hexadecimal.
+// Reader returns a reader of the whole body, Tail included.
+func (r *Request) Reader() io.Reader {
+	return io.MultiReader(bytes.NewReader(r.Body), bytes.NewReader(r.Tail))
+}
+
+// Size is the length of the whole body in bytes.
+func (r *Request) Size() int64 { return int64(len(r.Body) + len(r.Tail)) }
+
+// SHA256 returns the digest of the whole body in lower-case hexadecimal.
 func (r *Request) SHA256() string {
-	sum := sha256.Sum256(r.Body)
-	return hex.EncodeToString(sum[:])
+	h := sha256.New()
+	if r.sum != nil {
+		if read, err := r.sum.Clone(); err == nil {
+			read.Write(r.Tail)
+			return hex.EncodeToString(read.Sum(nil))
+		}
+	}
+	h.Write(r.Body)
+	h.Write(r.Tail)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ToolName returns the log's name of a tool that the wire calls name.
@@ -236,7 +259,7 @@ const (
 // StopOf reads a provider's stop reason. Words it does not know are StopEnd.
 func StopOf(reason string) Stop {
 	switch reason {
-	case "max_tokens", "length", "max_output_tokens", "MAX_TOKENS", "model_context_window_exceeded":
+	case "max_tokens", "length", "max_output_tokens", "incomplete", "MAX_TOKENS", "model_context_window_exceeded":
 		return StopMaxTokens
 	case "refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION":
 		return StopRefusal

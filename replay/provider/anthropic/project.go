@@ -3,6 +3,7 @@ package anthropic
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -84,15 +85,24 @@ func text(s string) textBlock { return textBlock{"text", s} }
 
 // Project implements [provider.Provider].
 func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.Request, error) {
-	out, err := provider.NewOutline(ctx, view, dialect)
-	if err != nil {
-		return nil, err
+	return provider.Project(ctx, bodies{p}, view)
+}
+
+// NewProjector implements [provider.Incremental].
+func (p *Provider) NewProjector() provider.Projector { return provider.NewListProjector(bodies{p}) }
+
+// bodies implements [provider.API].
+type bodies struct{ *Provider }
+
+// Dialect implements [provider.API].
+func (bodies) Dialect() provider.Dialect { return dialect }
+
+// Frame implements [provider.API].
+func (p bodies) Frame(view *provider.View, out *provider.Outline) any {
+	b := body{Model: view.Model, Stream: true, Messages: []message{}}
+	if asked := paramsOf(view); asked.MaxTokens <= 0 {
+		b.MaxTokens = DefaultMaxTokens
 	}
-	w := &writer{losses: &out.Losses}
-	for i := range out.Units {
-		w.unit(&out.Units[i])
-	}
-	b := body{Model: view.Model, Stream: true, Messages: w.messages, MaxTokens: DefaultMaxTokens}
 	if !p.noCache {
 		b.CacheControl = &cacheControl{"ephemeral"}
 	}
@@ -104,31 +114,28 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 	for _, t := range out.Tools {
 		b.Tools = append(b.Tools, toolSpec{t.Name, t.Description, t.Schema})
 	}
+	return b
+}
+
+// NewWriter implements [provider.API].
+func (bodies) NewWriter(*provider.View, *provider.Outline) provider.ListWriter {
+	return &writer{losses: new(provider.Losses)}
+}
+
+// Params implements [provider.API].
+func (bodies) Params(view *provider.View, list provider.ListWriter, losses *provider.Losses) []string {
 	own := []string{"model", "stream", "cache_control", "tools", "system", "messages"}
-	var params jsontext.Value
-	if m := view.Definition.Model; m != nil {
-		params = m.Params
-	}
-	asked := paramsOf(params)
-	if asked.MaxTokens > 0 {
-		b.MaxTokens = 0 // said by the parameters
-	} else {
+	asked, w := paramsOf(view), list.(*writer)
+	if asked.MaxTokens <= 0 {
 		own = append(own, "max_tokens")
 	}
 	if asked.Thinking.Type == "enabled" && w.inLoop && !w.loopThinks {
 		// The API refuses a tool loop that was begun without thinking once
 		// thinking is switched on.
 		own = append(own, "thinking")
-		out.Losses.Add(LossThinkingOff, 0)
+		losses.Add(LossThinkingOff, 0)
 	}
-	raw, err := provider.MarshalBody(b, out.Size)
-	if err != nil {
-		return nil, err
-	}
-	if raw, err = provider.JoinParams(raw, params, own...); err != nil {
-		return nil, err
-	}
-	return &provider.Request{Body: raw, Model: view.Model, Losses: out.Losses.List(), Tools: out.Names}, nil
+	return own
 }
 
 // LossThinkingOff: thinking is asked for and cannot begin within a tool loop
@@ -142,9 +149,10 @@ type askedParams struct {
 	} `json:"thinking"`
 }
 
-func paramsOf(v jsontext.Value) askedParams {
+func paramsOf(view *provider.View) askedParams {
 	var a askedParams
-	if len(v) == 0 || json.Unmarshal(v, &a) != nil {
+	m := view.Definition.Model
+	if m == nil || len(m.Params) == 0 || json.Unmarshal(m.Params, &a) != nil {
 		return askedParams{}
 	}
 	return a
@@ -152,25 +160,39 @@ func paramsOf(v jsontext.Value) askedParams {
 
 // writer makes messages of units, merging neighbours of one role.
 type writer struct {
-	messages []message
-	losses   *provider.Losses
+	provider.List[message]
+	losses *provider.Losses
 	// inLoop: the last response of a model was answered by results, no user has
 	// spoken since. loopThinks: it begins with thinking.
 	inLoop, loopThinks bool
+}
+
+// Losses implements [provider.ListWriter].
+func (w *writer) Losses() *provider.Losses { return w.losses }
+
+// Fork implements [provider.ListWriter].
+func (w *writer) Fork() provider.ListWriter {
+	fork := *w
+	fork.List = w.Copy()
+	if last := fork.Last(); last != nil {
+		last.Content = slices.Clip(last.Content)
+	}
+	return &fork
 }
 
 func (w *writer) add(role string, blocks ...any) {
 	if len(blocks) == 0 {
 		return
 	}
-	if n := len(w.messages); n > 0 && w.messages[n-1].Role == role {
-		w.messages[n-1].Content = append(w.messages[n-1].Content, blocks...)
+	if last := w.Last(); last != nil && last.Role == role {
+		last.Content = append(last.Content, blocks...)
 		return
 	}
-	w.messages = append(w.messages, message{role, blocks})
+	w.Add(message{role, blocks})
 }
 
-func (w *writer) unit(u *provider.Unit) {
+// Unit implements [provider.ListWriter].
+func (w *writer) Unit(u *provider.Unit) {
 	switch u.Kind {
 	case provider.UnitUser:
 		w.inLoop = false
@@ -210,21 +232,9 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Call != nil:
 			blocks = append(blocks, toolUse{"tool_use", b.Call.ID, b.Call.Name, b.Call.Object})
 		case b.Type == schema.BlockReasoning:
-			code := provider.LossForeignReasoning
-			if b.Seal == nil {
-				code = provider.LossUnsealedReasoning
-			}
-			w.losses.Add(code, u.Seq)
+			w.losses.CountReasoning(b, u.Seq)
 		default:
-			if b.Type == schema.BlockRefusal {
-				w.losses.Add(provider.LossRefusal, u.Seq)
-			}
-			if b.Phase != "" {
-				w.losses.Add(provider.LossPhase, u.Seq)
-			}
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
+			w.losses.CountText(b, u.Seq, false)
 			blocks = append(blocks, text(b.Words))
 		}
 	}

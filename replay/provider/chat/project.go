@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -76,34 +77,42 @@ type imageURL struct {
 
 // Project implements [provider.Provider].
 func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.Request, error) {
-	out, err := provider.NewOutline(ctx, view, p.dialect())
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{losses: &out.Losses, quirks: &p.quirks}
-	if system := strings.Join(out.System, "\n\n"); strings.TrimSpace(system) != "" {
-		w.messages = append(w.messages, &message{Role: p.quirks.SystemRole, Content: system})
-	}
-	for i := range out.Units {
-		w.unit(&out.Units[i])
-	}
-	b := body{Model: view.Model, Stream: true, Messages: w.messages}
+	return provider.Project(ctx, bodies{p}, view)
+}
+
+// NewProjector implements [provider.Incremental].
+func (p *Provider) NewProjector() provider.Projector { return provider.NewListProjector(bodies{p}) }
+
+// bodies implements [provider.API].
+type bodies struct{ *Provider }
+
+// Dialect implements [provider.API].
+func (p bodies) Dialect() provider.Dialect { return p.dialect() }
+
+// Frame implements [provider.API].
+func (p bodies) Frame(view *provider.View, out *provider.Outline) any {
+	b := body{Model: view.Model, Stream: true, Messages: []*message{}}
 	if !p.quirks.NoUsageOption {
 		b.StreamOptions = &streamOptions{true}
 	}
 	for _, t := range out.Tools {
 		b.Tools = append(b.Tools, toolSpec{"function", functionSpec{t.Name, t.Description, t.Schema}})
 	}
-	raw, err := provider.MarshalBody(b, out.Size)
-	if err != nil {
-		return nil, err
+	return b
+}
+
+// NewWriter implements [provider.API].
+func (p bodies) NewWriter(_ *provider.View, out *provider.Outline) provider.ListWriter {
+	w := &writer{losses: new(provider.Losses), quirks: &p.quirks}
+	if system := strings.Join(out.System, "\n\n"); strings.TrimSpace(system) != "" {
+		w.Add(&message{Role: p.quirks.SystemRole, Content: system})
 	}
-	if m := view.Definition.Model; m != nil {
-		if raw, err = provider.JoinParams(raw, m.Params, "model", "stream", "stream_options", "tools", "messages"); err != nil {
-			return nil, err
-		}
-	}
-	return &provider.Request{Body: raw, Model: view.Model, Losses: out.Losses.List(), Tools: out.Names}, nil
+	return w
+}
+
+// Params implements [provider.API].
+func (bodies) Params(*provider.View, provider.ListWriter, *provider.Losses) []string {
+	return []string{"model", "stream", "stream_options", "tools", "messages"}
 }
 
 func (p *Provider) dialect() provider.Dialect {
@@ -128,12 +137,30 @@ func nineID(of string) string {
 
 // writer makes messages of units, merging neighbours of one role.
 type writer struct {
-	messages []*message
-	losses   *provider.Losses
-	quirks   *Quirks
+	provider.List[*message]
+	losses *provider.Losses
+	quirks *Quirks
 }
 
-func (w *writer) unit(u *provider.Unit) {
+// Losses implements [provider.ListWriter].
+func (w *writer) Losses() *provider.Losses { return w.losses }
+
+// Fork implements [provider.ListWriter].
+func (w *writer) Fork() provider.ListWriter {
+	fork := *w
+	fork.List = w.Copy()
+	if last := fork.Last(); last != nil {
+		own := **last
+		if parts, ok := own.Content.([]any); ok {
+			own.Content = slices.Clip(parts)
+		}
+		*last = &own
+	}
+	return &fork
+}
+
+// Unit implements [provider.ListWriter].
+func (w *writer) Unit(u *provider.Unit) {
 	switch u.Kind {
 	case provider.UnitUser:
 		w.add("user", w.content(u.Content, u.Seq))
@@ -146,15 +173,26 @@ func (w *writer) unit(u *provider.Unit) {
 	}
 }
 
-// injected adds context that came later.
+// injected adds context that came later. Only a user may show images.
 func (w *writer) injected(u *provider.Unit) {
 	content := w.content(u.Content, u.Seq)
 	role := w.quirks.LaterSystem
 	if role == "user" {
 		w.losses.Add(provider.LossSystemAsUser, u.Seq)
-		content = append([]any{textPart{"text", "[Note from the operator]"}}, content...)
+		w.add(role, append([]any{textPart{"text", "[Note from the operator]"}}, content...))
+		return
 	}
-	w.add(role, content)
+	var texts, images []any
+	for _, part := range content {
+		if _, ok := part.(textPart); ok {
+			texts = append(texts, part)
+			continue
+		}
+		w.losses.Add(provider.LossMovedImage, u.Seq)
+		images = append(images, part)
+	}
+	w.add(role, texts)
+	w.add("user", images)
 }
 
 // add adds a message, or to the one before if that is of the same role. Content
@@ -163,12 +201,12 @@ func (w *writer) add(role string, parts []any) {
 	if len(parts) == 0 {
 		return
 	}
-	if n := len(w.messages); n > 0 && w.messages[n-1].Role == role && n > 1 {
-		m := w.messages[n-1]
+	if last := w.Last(); last != nil && (*last).Role == role && w.Len() > 1 {
+		m := *last
 		m.Content = simplest(append(asParts(m.Content), parts...))
 		return
 	}
-	w.messages = append(w.messages, &message{Role: role, Content: simplest(parts)})
+	w.Add(&message{Role: role, Content: simplest(parts)})
 }
 
 func asParts(content any) []any {
@@ -205,7 +243,7 @@ func (w *writer) model(u *provider.Unit) {
 			}
 			m.ToolCalls = append(m.ToolCalls, toolCall{b.Call.ID, "function", functionCall{b.Call.Name, args}})
 		case b.Type == schema.BlockText || b.Type == schema.BlockRefusal:
-			w.countText(b, u.Seq)
+			w.losses.CountText(b, u.Seq, false)
 			texts = append(texts, b.Words)
 		default:
 			w.losses.Add(provider.LossOpaque, u.Seq)
@@ -220,27 +258,15 @@ func (w *writer) model(u *provider.Unit) {
 	if w.quirks.DemandReasoning && len(m.ToolCalls) > 0 && m.Reasoning == nil {
 		m.Reasoning = jsontext.Value(`{"reasoning_content":""}`)
 	}
-	if n := len(w.messages); n > 0 && w.messages[n-1].Role == "assistant" && len(w.messages[n-1].ToolCalls) == 0 && m.Reasoning == nil && w.messages[n-1].Reasoning == nil {
-		before := w.messages[n-1]
+	if last := w.Last(); last != nil && (*last).Role == "assistant" && len((*last).ToolCalls) == 0 && m.Reasoning == nil && (*last).Reasoning == nil {
+		before := *last
 		if s, ok := m.Content.(string); ok {
 			before.Content = before.Content.(string) + "\n\n" + s
 		}
 		before.ToolCalls = m.ToolCalls
 		return
 	}
-	w.messages = append(w.messages, m)
-}
-
-func (w *writer) countText(b *provider.ModelBlock, seq int64) {
-	if b.Type == schema.BlockRefusal {
-		w.losses.Add(provider.LossRefusal, seq)
-	}
-	if b.Phase != "" {
-		w.losses.Add(provider.LossPhase, seq)
-	}
-	if len(b.Citations) > 0 {
-		w.losses.Add(provider.LossCitations, seq)
-	}
+	w.Add(m)
 }
 
 // reasoning goes back in the field it came in, or not at all.
@@ -250,10 +276,8 @@ func (w *writer) reasoning(m *message, b *provider.ModelBlock, seq int64) {
 		m.Reasoning = b.Sealed
 	case b.Sealed != nil:
 		// The server made it and does not want it back.
-	case b.Seal == nil:
-		w.losses.Add(provider.LossUnsealedReasoning, seq)
 	default:
-		w.losses.Add(provider.LossForeignReasoning, seq)
+		w.losses.CountReasoning(b, seq)
 	}
 }
 
@@ -264,7 +288,7 @@ func (w *writer) results(u *provider.Unit) {
 		if r.Error {
 			w.losses.Add(provider.LossErrorFlag, r.Seq)
 		}
-		w.messages = append(w.messages, &message{Role: "tool", Content: r.Text, ToolCallID: r.Call.ID})
+		w.Add(&message{Role: "tool", Content: r.Text, ToolCallID: r.Call.ID})
 		for _, part := range w.content(r.Images, r.Seq) {
 			if len(behind) == 0 || i > 0 {
 				behind = append(behind, textPart{"text", "[From the result of call " + r.Call.ID + "]"})
@@ -274,7 +298,7 @@ func (w *writer) results(u *provider.Unit) {
 		}
 	}
 	if len(behind) > 0 {
-		w.messages = append(w.messages, &message{Role: "user", Content: behind})
+		w.Add(&message{Role: "user", Content: behind})
 	}
 }
 
@@ -288,9 +312,9 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 			out = append(out, textPart{"text", c.Text})
 		case c.Type == schema.PartImage && !w.quirks.NoImages && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
 			url := "data:" + c.Media + ";base64," + base64.StdEncoding.EncodeToString(c.Bytes)
-			out = append(out, imagePart{"image_url", imageURL{url, c.Detail}})
+			out = append(out, imagePart{"image_url", imageURL{url, detail(c)}})
 		case c.Type == schema.PartImage && !w.quirks.NoImages && strings.HasPrefix(c.URI, "https://"):
-			out = append(out, imagePart{"image_url", imageURL{c.URI, c.Detail}})
+			out = append(out, imagePart{"image_url", imageURL{c.URI, detail(c)}})
 		default:
 			note, code := c.Note()
 			w.losses.Add(code, seq)
@@ -298,4 +322,14 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		}
 	}
 	return out
+}
+
+// detail is how closely to look at an image; empty where the API has no word for
+// it, and uses its default.
+func detail(c *provider.Content) string {
+	switch c.Detail {
+	case "low", "high", "auto":
+		return c.Detail
+	}
+	return ""
 }

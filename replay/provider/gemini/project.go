@@ -3,6 +3,7 @@ package gemini
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -86,15 +87,21 @@ type response struct {
 
 // Project implements [provider.Provider].
 func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.Request, error) {
-	out, err := provider.NewOutline(ctx, view, dialect)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{losses: &out.Losses, generation: generation(view.Model), sentinel: !p.noSentinel}
-	for i := range out.Units {
-		w.unit(&out.Units[i])
-	}
-	b := body{Contents: w.contents}
+	return provider.Project(ctx, bodies{p}, view)
+}
+
+// NewProjector implements [provider.Incremental].
+func (p *Provider) NewProjector() provider.Projector { return provider.NewListProjector(bodies{p}) }
+
+// bodies implements [provider.API].
+type bodies struct{ *Provider }
+
+// Dialect implements [provider.API].
+func (bodies) Dialect() provider.Dialect { return dialect }
+
+// Frame implements [provider.API].
+func (bodies) Frame(_ *provider.View, out *provider.Outline) any {
+	b := body{Contents: []content{}}
 	if system := strings.Join(out.System, "\n\n"); strings.TrimSpace(system) != "" {
 		b.SystemInstruction = &content{Parts: []any{textPart{system}}}
 	}
@@ -105,41 +112,56 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 		}
 		b.Tools = []toolSpec{spec}
 	}
-	raw, err := provider.MarshalBody(b, out.Size)
-	if err != nil {
-		return nil, err
-	}
-	if m := view.Definition.Model; m != nil {
-		if raw, err = provider.JoinParams(raw, m.Params, "tools", "systemInstruction", "contents"); err != nil {
-			return nil, err
-		}
-	}
-	return &provider.Request{Body: raw, Model: view.Model, Losses: out.Losses.List(), Tools: out.Names}, nil
+	return b
+}
+
+// NewWriter implements [provider.API].
+func (p bodies) NewWriter(view *provider.View, _ *provider.Outline) provider.ListWriter {
+	return &writer{losses: new(provider.Losses), generation: generation(view.Model), sentinel: !p.noSentinel}
+}
+
+// Params implements [provider.API].
+func (bodies) Params(*provider.View, provider.ListWriter, *provider.Losses) []string {
+	return []string{"tools", "systemInstruction", "contents"}
 }
 
 // writer makes contents of units. Contents of users merge; the results of calls
 // stand alone, and parts of a model are never merged or moved.
 type writer struct {
-	contents   []content
+	provider.List[content]
 	losses     *provider.Losses
 	generation int
 	sentinel   bool
 	results    bool // the last content holds results
 }
 
+// Losses implements [provider.ListWriter].
+func (w *writer) Losses() *provider.Losses { return w.losses }
+
+// Fork implements [provider.ListWriter].
+func (w *writer) Fork() provider.ListWriter {
+	fork := *w
+	fork.List = w.Copy()
+	if last := fork.Last(); last != nil {
+		last.Parts = slices.Clip(last.Parts)
+	}
+	return &fork
+}
+
 func (w *writer) user(parts []any) {
 	if len(parts) == 0 {
 		return
 	}
-	if n := len(w.contents); n > 0 && w.contents[n-1].Role == "user" && !w.results {
-		w.contents[n-1].Parts = append(w.contents[n-1].Parts, parts...)
+	if last := w.Last(); last != nil && last.Role == "user" && !w.results {
+		last.Parts = append(last.Parts, parts...)
 		return
 	}
-	w.contents = append(w.contents, content{"user", parts})
+	w.Add(content{"user", parts})
 	w.results = false
 }
 
-func (w *writer) unit(u *provider.Unit) {
+// Unit implements [provider.ListWriter].
+func (w *writer) Unit(u *provider.Unit) {
 	switch u.Kind {
 	case provider.UnitUser:
 		w.user(w.content(u.Content, u.Seq))
@@ -165,21 +187,9 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Sealed != nil:
 			parts = append(parts, b.Sealed)
 		case b.Type == schema.BlockReasoning:
-			code := provider.LossForeignReasoning
-			if b.Seal == nil {
-				code = provider.LossUnsealedReasoning
-			}
-			w.losses.Add(code, u.Seq)
+			w.losses.CountReasoning(b, u.Seq)
 		default:
-			if b.Type == schema.BlockRefusal {
-				w.losses.Add(provider.LossRefusal, u.Seq)
-			}
-			if b.Phase != "" {
-				w.losses.Add(provider.LossPhase, u.Seq)
-			}
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
+			w.losses.CountText(b, u.Seq, false)
 			parts = append(parts, textPart{b.Words})
 		}
 	}
@@ -187,11 +197,11 @@ func (w *writer) model(u *provider.Unit) {
 		return
 	}
 	w.results = false
-	if n := len(w.contents); n > 0 && w.contents[n-1].Role == "model" {
-		w.contents[n-1].Parts = append(w.contents[n-1].Parts, parts...)
+	if last := w.Last(); last != nil && last.Role == "model" {
+		last.Parts = append(last.Parts, parts...)
 		return
 	}
-	w.contents = append(w.contents, content{"model", parts})
+	w.Add(content{"model", parts})
 }
 
 // call gives a function call. A sealed one goes back as it came; its signature
@@ -230,11 +240,14 @@ func (w *writer) answers(u *provider.Unit) {
 	var parts, behind []any
 	for i := range u.Results {
 		r := &u.Results[i]
-		f := functionResponse{Name: r.Call.Name, Response: response{Output: r.Text}}
+		f := functionResponse{Name: r.Call.Name}
+		images, notes := apart(w.content(r.Images, r.Seq))
+		text := strings.Join(append([]string{r.Text}, notes...), "\n")
 		if r.Error {
-			f.Response = response{Error: r.Text}
+			f.Response.Error = text
+		} else {
+			f.Response.Output = text
 		}
-		images := w.content(r.Images, r.Seq)
 		if w.generation >= 3 {
 			f.ID, f.Parts = r.Call.ID, images
 		} else {
@@ -245,9 +258,22 @@ func (w *writer) answers(u *provider.Unit) {
 		}
 		parts = append(parts, responsePart{f})
 	}
-	w.contents = append(w.contents, content{"user", parts})
+	w.Add(content{"user", parts})
 	w.results = true
 	w.user(behind)
+}
+
+// apart parts what a function response takes as it is from texts, which belong in
+// its output.
+func apart(parts []any) (data []any, texts []string) {
+	for _, p := range parts {
+		if t, ok := p.(textPart); ok {
+			texts = append(texts, t.Text)
+		} else {
+			data = append(data, p)
+		}
+	}
+	return data, texts
 }
 
 // content makes parts of a user's message or of the images of a result.

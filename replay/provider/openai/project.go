@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,23 +39,26 @@ type inputMessage struct {
 	Type    string `json:"type"`
 	Role    string `json:"role"`
 	Content []any  `json:"content"`
+}
+
+// ownMessage is what the model said. Its content is the plain text: the other form,
+// a list of output_text, wants the id of an item, which nothing is stored under.
+type ownMessage struct {
+	Type    string `json:"type"`
+	Role    string `json:"role"`
+	Content string `json:"content"`
 	Phase   string `json:"phase,omitzero"`
 }
 
 type textPart struct {
-	Type string `json:"type"` // input_text or output_text
+	Type string `json:"type"` // input_text
 	Text string `json:"text"`
-}
-
-type refusalPart struct {
-	Type    string `json:"type"`
-	Refusal string `json:"refusal"`
 }
 
 type imagePart struct {
 	Type     string `json:"type"`
 	ImageURL string `json:"image_url"`
-	Detail   string `json:"detail,omitzero"`
+	Detail   string `json:"detail"`
 }
 
 type filePart struct {
@@ -87,56 +91,92 @@ type callOutput struct {
 
 // Project implements [provider.Provider].
 func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.Request, error) {
-	out, err := provider.NewOutline(ctx, view, provider.Dialect{
+	return provider.Project(ctx, bodies{p}, view)
+}
+
+// NewProjector implements [provider.Incremental].
+func (p *Provider) NewProjector() provider.Projector { return provider.NewListProjector(bodies{p}) }
+
+// bodies implements [provider.API].
+type bodies struct{ *Provider }
+
+// Dialect implements [provider.API].
+func (p bodies) Dialect() provider.Dialect {
+	return provider.Dialect{
 		Provider: p.name, API: API,
 		CallID:    func(id string) bool { return provider.PlainID(id, maxID) },
 		NewCallID: func(key schema.CallKey, salt int) string { return provider.KeyedID("call_", key, salt, maxID) },
-	})
-	if err != nil {
-		return nil, err
 	}
-	w := &writer{losses: &out.Losses, custom: make(map[string]bool), customCalls: make(map[string]bool)}
+}
+
+// Frame implements [provider.API].
+func (bodies) Frame(view *provider.View, out *provider.Outline) any {
 	b := body{
 		Model: view.Model, Stream: true, Include: []string{"reasoning.encrypted_content"},
-		Instructions: strings.Join(out.System, "\n\n"),
+		Instructions: strings.Join(out.System, "\n\n"), Input: []any{},
 	}
 	for i := range out.Tools {
-		b.Tools = append(b.Tools, w.tool(&out.Tools[i]))
+		b.Tools = append(b.Tools, tool(&out.Tools[i]))
 	}
-	for i := range out.Units {
-		w.unit(&out.Units[i])
-	}
-	b.Input = w.items
-	raw, err := provider.MarshalBody(b, out.Size)
-	if err != nil {
-		return nil, err
-	}
-	if m := view.Definition.Model; m != nil {
-		if raw, err = provider.JoinParams(raw, m.Params, "model", "store", "stream", "include", "tools", "instructions", "input"); err != nil {
-			return nil, err
+	return b
+}
+
+// NewWriter implements [provider.API].
+func (bodies) NewWriter(_ *provider.View, out *provider.Outline) provider.ListWriter {
+	w := &writer{losses: new(provider.Losses), custom: make(map[string]bool), customCalls: make(map[string]bool)}
+	for i := range out.Tools {
+		if t := &out.Tools[i]; custom(t) {
+			w.custom[t.Name] = true
 		}
 	}
-	return &provider.Request{Body: raw, Model: view.Model, Losses: out.Losses.List(), Tools: out.Names}, nil
+	return w
+}
+
+// Params implements [provider.API].
+func (bodies) Params(*provider.View, provider.ListWriter, *provider.Losses) []string {
+	return []string{"model", "store", "stream", "include", "tools", "instructions", "input"}
 }
 
 // writer makes items of units.
 type writer struct {
-	items  []any
+	provider.List[any]
 	losses *provider.Losses
 	// custom are the tools declared with free-form input; customCalls the ids
 	// of the calls that were written so.
 	custom, customCalls map[string]bool
 }
 
-func (w *writer) tool(t *provider.ToolDeclaration) any {
-	if own := t.Own; own != nil && own.VendorType == "custom" && own.Item.Kind() == '{' && t.Name == own.Name {
-		w.custom[t.Name] = true
-		return own.Item
+// Losses implements [provider.ListWriter].
+func (w *writer) Losses() *provider.Losses { return w.losses }
+
+// Fork implements [provider.ListWriter].
+func (w *writer) Fork() provider.ListWriter {
+	fork := *w
+	fork.List = w.Copy()
+	if last := fork.Last(); last != nil {
+		if m, ok := (*last).(*inputMessage); ok {
+			own := *m
+			own.Content = slices.Clip(own.Content)
+			*last = &own
+		}
+	}
+	return &fork
+}
+
+// custom reports whether a tool is declared with free-form input.
+func custom(t *provider.ToolDeclaration) bool {
+	return t.Own != nil && t.Own.VendorType == "custom" && t.Own.Item.Kind() == '{' && t.Name == t.Own.Name
+}
+
+func tool(t *provider.ToolDeclaration) any {
+	if custom(t) {
+		return t.Own.Item
 	}
 	return functionTool{"function", t.Name, t.Description, t.Schema, false}
 }
 
-func (w *writer) unit(u *provider.Unit) {
+// Unit implements [provider.ListWriter].
+func (w *writer) Unit(u *provider.Unit) {
 	switch u.Kind {
 	case provider.UnitUser:
 		w.message("user", w.content(u.Content, u.Seq))
@@ -160,13 +200,13 @@ func (w *writer) message(role string, content []any) {
 	if len(content) == 0 {
 		return
 	}
-	if n := len(w.items); n > 0 {
-		if m, ok := w.items[n-1].(*inputMessage); ok && m.Role == role && role != "assistant" {
+	if last := w.Last(); last != nil {
+		if m, ok := (*last).(*inputMessage); ok && m.Role == role {
 			m.Content = append(m.Content, content...)
 			return
 		}
 	}
-	w.items = append(w.items, &inputMessage{Type: "message", Role: role, Content: content})
+	w.Add(&inputMessage{Type: "message", Role: role, Content: content})
 }
 
 func (w *writer) model(u *provider.Unit) {
@@ -185,14 +225,10 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Call != nil:
 			w.call(b.Call)
 		case b.Sealed != nil:
-			w.items = append(w.items, b.Sealed)
-		case b.Type == schema.BlockRefusal:
-			w.items = append(w.items, &inputMessage{Type: "message", Role: "assistant", Content: []any{refusalPart{"refusal", b.Words}}, Phase: b.Phase})
+			w.Add(b.Sealed)
 		default:
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
-			w.items = append(w.items, &inputMessage{Type: "message", Role: "assistant", Content: []any{textPart{"output_text", b.Words}}, Phase: b.Phase})
+			w.losses.CountText(b, u.Seq, true)
+			w.Add(ownMessage{"message", "assistant", b.Words, b.Phase})
 		}
 	}
 }
@@ -200,27 +236,25 @@ func (w *writer) model(u *provider.Unit) {
 func (w *writer) reasoning(b *provider.ModelBlock, seq int64, followed bool) {
 	switch {
 	case b.Sealed != nil && followed:
-		w.items = append(w.items, b.Sealed)
+		w.Add(b.Sealed)
 	case b.Sealed != nil:
 		w.losses.Add(provider.LossStaleSeal, seq)
-	case b.Seal == nil:
-		w.losses.Add(provider.LossUnsealedReasoning, seq)
 	default:
-		w.losses.Add(provider.LossForeignReasoning, seq)
+		w.losses.CountReasoning(b, seq)
 	}
 }
 
 func (w *writer) call(c *provider.OutlineCall) {
 	if w.custom[c.Name] {
 		w.customCalls[c.ID] = true
-		w.items = append(w.items, customCall{"custom_tool_call", c.ID, c.Name, c.Text})
+		w.Add(customCall{"custom_tool_call", c.ID, c.Name, c.Text})
 		return
 	}
 	args := c.Text
 	if c.Custom || args == "" {
 		args = string(c.Object)
 	}
-	w.items = append(w.items, functionCall{"function_call", c.ID, c.Name, args})
+	w.Add(functionCall{"function_call", c.ID, c.Name, args})
 }
 
 func (w *writer) result(r *provider.CallResult) {
@@ -234,7 +268,7 @@ func (w *writer) result(r *provider.CallResult) {
 	if images := w.content(r.Images, r.Seq); len(images) > 0 {
 		out.Output = append([]any{textPart{"input_text", r.Text}}, images...)
 	}
-	w.items = append(w.items, out)
+	w.Add(out)
 }
 
 // content makes parts of a user's message or of the images of a result.
@@ -246,9 +280,9 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		case c.Type == schema.PartText:
 			out = append(out, textPart{"input_text", c.Text})
 		case c.Type == schema.PartImage && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
-			out = append(out, imagePart{"input_image", dataURL(c), c.Detail})
+			out = append(out, imagePart{"input_image", dataURL(c), detail(c)})
 		case c.Type == schema.PartImage && strings.HasPrefix(c.URI, "https://"):
-			out = append(out, imagePart{"input_image", c.URI, c.Detail})
+			out = append(out, imagePart{"input_image", c.URI, detail(c)})
 		case c.Type == schema.PartFile && c.Media == "application/pdf" && len(c.Bytes) > 0:
 			name := c.Name
 			if name == "" {
@@ -262,6 +296,15 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		}
 	}
 	return out
+}
+
+// detail is how closely to look at an image. The API has no default for it.
+func detail(c *provider.Content) string {
+	switch c.Detail {
+	case "low", "high", "original":
+		return c.Detail
+	}
+	return "auto"
 }
 
 func dataURL(c *provider.Content) string {
