@@ -449,12 +449,22 @@ func (r *importRun) finish(src *Source, err error) {
 				}
 				rec.Outcomes = append(rec.Outcomes, out)
 			}
-			if err := r.imports.PutSource(rec); err != nil {
+			if err := r.record(rec, res.Outcomes); err != nil {
 				res.Status, res.Reason, res.Err = FileFailed, "imported, but not recorded: "+err.Error(), err
 			}
 		}
 		r.done(res)
 	}
+}
+
+// record keeps what was learned of a source.
+func (r *importRun) record(rec SourceRecord, outcomes []Outcome) error {
+	for i := range outcomes {
+		if err := r.imports.putReport(&outcomes[i]); err != nil {
+			return err
+		}
+	}
+	return r.imports.PutSource(rec)
 }
 
 // done counts a file and tells the caller.
