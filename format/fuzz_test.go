@@ -66,7 +66,7 @@ func FuzzEntry(f *testing.F) {
 		if CheckEntry(e) != nil {
 			return
 		}
-		factsOf(3, e)
+		factsOf(3, e, topMembers(e))
 		line, leaf := appendEntryLine(nil, sum, 3, 2, e)
 		l, bad := parseLine(trimLF(line), sum)
 		if bad != nil || !bytes.Equal(l.entry, e) || l.leaf() != leaf {
