@@ -173,7 +173,10 @@ func (w *wire) response(msg schema.Message, results []*schema.Result) {
 		}
 		w.out = append(w.out, m)
 	case "messages":
-		if blocks != nil {
+		if n := len(w.out); blocks != nil && n > 0 && w.out[n-1].(object)["role"] == "assistant" {
+			last := w.out[n-1].(object)
+			last["content"] = append(last["content"].([]any), blocks...)
+		} else if blocks != nil {
 			w.out = append(w.out, object{"role": "assistant", "content": blocks})
 		}
 	case "responses":
@@ -253,26 +256,29 @@ func (w *wire) result(r *schema.Result) (block any, media []part) {
 	case "responses":
 		output := any(text)
 		if media != nil {
-			list := []any{w.part(part{text: text})}
-			for _, p := range media {
-				list = append(list, w.part(p))
-			}
-			output = list
+			output = w.withText(text, media)
 		}
 		return object{"type": "function_call_output", "call_id": r.VendorID, "output": output}, nil
 	}
 	m := object{"type": "tool_result", "tool_use_id": r.VendorID, "content": any(text)}
 	if media != nil {
-		list := []any{object{"type": "text", "text": text}}
-		for _, p := range media {
-			list = append(list, w.part(p))
-		}
-		m["content"] = list
+		m["content"] = w.withText(text, media)
 	}
 	if isError {
 		m["is_error"] = true
 	}
 	return m, nil
+}
+
+// withText is a result of several blocks; an empty text is none.
+func (w *wire) withText(text string, media []part) (list []any) {
+	if text != "" {
+		list = append(list, w.part(part{text: text}))
+	}
+	for _, p := range media {
+		list = append(list, w.part(p))
+	}
+	return list
 }
 
 // plain reads JSON into maps, slices and plain values.

@@ -181,6 +181,11 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 	return s, nil
 }
 
+// empty reports whether the log holds no rows at all.
+func (s *sessionRows) empty() bool {
+	return s.session == nil && len(s.messages) == 0 && len(s.orphans) == 0 && len(s.other) == 0
+}
+
 // sort puts messages and parts in the order of import.
 func (s *sessionRows) sort() {
 	slices.SortStableFunc(s.messages, func(a, b *messageRef) int {

@@ -217,7 +217,49 @@ func TestForeignSessionsBecomeImportFiles(t *testing.T) {
 	}
 }
 
+// checkDatabase makes a database of a log that is not OpenCode's and of the sessions
+// in it, and compares what our importer reads there with what it reads from the files.
+func checkDatabase(t *testing.T, in *testImport, log format.LogID) {
+	out, files := &convert.FolderOutput{Dir: t.TempDir()}, &convert.FolderOutput{Dir: t.TempDir()}
+	req := convert.ExportRequest{Store: in.store, Log: log, Size: -1, Out: files, Report: new(schema.Fidelity)}
+	if err := (Vendor{}).Export(context.Background(), req); err != nil {
+		t.Fatal(err)
+	}
+	req.Out, req.Report = out, new(schema.Fidelity)
+	if err := ExportDatabase(context.Background(), req, log); err != nil { // twice: it is in there once
+		t.Fatal(err)
+	}
+	database := newTestImport()
+	database.run(t, nil, out.Written[0])
+	database.ok(t)
+	sessions := 0
+	for _, r := range database.results {
+		for _, o := range r.Outcomes {
+			if o.Name.Kind == convert.LogSession {
+				sessions++
+			}
+		}
+	}
+	if sessions != len(files.Written) || len(files.Written) == 0 {
+		t.Fatalf("%d sessions in the database, %d files", sessions, len(files.Written))
+	}
+	for _, path := range files.Written {
+		id := strings.TrimSuffix(filepath.Base(path), ".json")
+		file := newTestImport()
+		file.run(t, nil, path)
+		if diff := cmp.Diff(file.ok(t).view(t, sessionLogID(id+"/export")), database.view(t, sessionLogID(id))); diff != "" {
+			t.Errorf("%s: of the file (-), of the database (+):\n%s", id, diff)
+		}
+	}
+	for _, item := range req.Report.Items() {
+		if strings.HasSuffix(item.Code, "-refused") {
+			t.Errorf("the database refused a row: %v", item)
+		}
+	}
+}
+
 func checkForeign(t *testing.T, in *testImport, log format.LogID) {
+	checkDatabase(t, in, log)
 	files, report := in.exported(t, log, map[string]string{OptionOnly: "transcript"})
 	again, _ := in.exported(t, log, map[string]string{OptionOnly: "transcript"})
 	if !cmp.Equal(files, again) {

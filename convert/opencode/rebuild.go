@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +28,10 @@ const (
 // databaseName is the name of an exported database.
 const databaseName = "opencode.db"
 
-// ExportDatabase rebuilds a database, row for row, from logs that mirror OpenCode
-// sessions: that of the request and more. Its tables are those of 1.18.33; rows
+// ExportDatabase makes a database of logs: that of the request and more. Logs that
+// mirror OpenCode sessions are rebuilt row for row; any other log gets the rows that
+// the tool's import of its exported files would make, with those of its subagents.
+// The tables are those of 1.18.33; rows
 // of older releases leave the newer columns at their defaults, and columns that
 // 1.18.33 does not have are added. Files of a legacy tree become rows. The
 // database is built in a private folder and handed over when it is complete.
@@ -73,7 +76,7 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 	if err != nil {
 		return err
 	}
-	b := &rebuilder{tx: tx, report: req.Report, columns: make(map[string][]string), projects: make(map[string]string)}
+	b := &rebuilder{tx: tx, report: req.Report, columns: make(map[string][]string), projects: make(map[string]string), sessions: make(map[string]string)}
 	for m := range strings.FieldsSeq(migrations) {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO migration (id, time_completed) VALUES (?, 0)`, m); err != nil {
 			return errors.Join(err, tx.Rollback())
@@ -84,7 +87,15 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 		if i == 0 {
 			size = req.Size
 		}
-		if err := b.log(ctx, req.Store, log, size); err != nil {
+		one := req
+		one.Log, one.Size = log, size
+		s, err := indexRows(ctx, one)
+		if err == nil && (s.foreign || s.lines || s.native >= 0 || s.empty()) {
+			err = b.view(ctx, one)
+		} else if err == nil {
+			err = b.log(ctx, req.Store, log, size)
+		}
+		if err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 	}
@@ -100,6 +111,7 @@ type rebuilder struct {
 	report   *schema.Fidelity
 	columns  map[string][]string // by table
 	projects map[string]string   // by id: a session's folder
+	sessions map[string]string   // by id: the file it was read from, of logs without rows
 }
 
 // log inserts the rows of one session's log.
@@ -221,12 +233,21 @@ func (b *rebuilder) allProjects(ctx context.Context, store format.Store) error {
 			continue
 		}
 		b.report.Add(schema.NotInSource, "project-row", 1, id)
-		_, err = b.tx.ExecContext(ctx, `INSERT INTO project (id, worktree, time_created, time_updated, sandboxes) VALUES (?, ?, 0, 0, '[]')`, id, b.projects[id])
+		_, err = b.tx.ExecContext(ctx, `INSERT INTO project (id, worktree, time_created, time_updated, sandboxes) VALUES (?, ?, 0, 0, '[]')`, id, b.worktree(id))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// worktree is the folder of a project that no log has: the tool's own project for
+// sessions outside of any repository is the whole file system.
+func (b *rebuilder) worktree(project string) string {
+	if project == "global" {
+		return "/"
+	}
+	return b.projects[project]
 }
 
 func pick(names []string, values []any, name string) any {
@@ -300,6 +321,12 @@ func sessionColumns(rec record) (names []string, values []any, err error) {
 		Directory  string         `json:"directory"`
 		Title      string         `json:"title"`
 		Version    string         `json:"version"`
+		Path       string         `json:"path"`
+		Agent      string         `json:"agent"`
+		Model      jsontext.Value `json:"model"`
+		Metadata   jsontext.Value `json:"metadata"`
+		Cost       jsontext.Value `json:"cost"`
+		Tokens     *tokens        `json:"tokens"`
 		Permission jsontext.Value `json:"permission"`
 		Revert     jsontext.Value `json:"revert"`
 		Summary    struct {
@@ -334,11 +361,29 @@ func sessionColumns(rec record) (names []string, values []any, err error) {
 			add(n.name, v)
 		}
 	}
-	if len(f.Permission) > 0 {
-		add("permission", string(f.Permission))
+	for _, t := range []struct{ name, value string }{
+		{"path", f.Path}, {"agent", f.Agent}, {"model", string(f.Model)}, {"metadata", string(f.Metadata)},
+		{"permission", string(f.Permission)}, {"revert", string(f.Revert)},
+	} {
+		if t.value != "" {
+			add(t.name, t.value)
+		}
 	}
-	if len(f.Revert) > 0 {
-		add("revert", string(f.Revert))
+	if cost := number(f.Cost); !math.IsNaN(cost) {
+		add("cost", cost)
+	}
+	if f.Tokens != nil {
+		for _, n := range []struct {
+			name  string
+			value jsontext.Value
+		}{
+			{"tokens_input", f.Tokens.Input}, {"tokens_output", f.Tokens.Output}, {"tokens_reasoning", f.Tokens.Reasoning},
+			{"tokens_cache_read", f.Tokens.Cache.Read}, {"tokens_cache_write", f.Tokens.Cache.Write},
+		} {
+			if v, ok := integer(n.value); ok {
+				add(n.name, v)
+			}
+		}
 	}
 	created, _ := integer(f.Time.Created)
 	updated, ok := integer(f.Time.Updated)

@@ -1,0 +1,250 @@
+//go:build conformance && speed
+
+package opencode
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/convert/opencode"
+	"github.com/ownlog/ownlog/format"
+)
+
+// speedChild names the folder, in a process that only imports and is measured.
+const speedChild = "OWNLOG_SPEED_IMPORT"
+
+// What an import may take.
+const (
+	leastSpeed = 60        // MB of row data for a second of processor
+	mostMemory = 256 << 20 // bytes
+)
+
+// TestSpeed generates a database and imports it as the command does, each log
+// sealed at the end, in a process of its own:
+//
+//	go test -tags 'conformance speed' ./conformance/opencode -run '^TestSpeed$' -v -timeout 30m
+//
+// OWNLOG_SPEED_MB asks for another size than 1000 MB of row data.
+func TestSpeed(t *testing.T) {
+	importMeasured(t)
+	megabytes := 1000
+	if s := os.Getenv("OWNLOG_SPEED_MB"); s != "" {
+		var err error
+		if megabytes, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	rows, size := generateDatabase(t, filepath.Join(dir, "opencode.db"), int64(megabytes)*1e6)
+	cpu, memory := measureImport(t, dir)
+	speed := float64(size) / 1e6 / cpu
+	t.Logf("%d rows, %d MB of row data: %.1f s of processor, %.1f MB a second, %d MiB of memory", rows, size/1e6, cpu, speed, memory>>20)
+	if speed < leastSpeed {
+		t.Errorf("%.1f MB a second of processor, at least %d are wanted", speed, leastSpeed)
+	}
+	if memory > mostMemory {
+		t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
+	}
+}
+
+// TestHugeRow imports a database with one row of 461 MB, as users have them.
+//
+//	go test -tags 'conformance speed' ./conformance/opencode -run HugeRow -v
+func TestHugeRow(t *testing.T) {
+	importMeasured(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "opencode.db")
+	generateDatabase(t, path, 1e6)
+	db := openForWriting(t, path)
+	if _, err := db.Exec(`UPDATE part SET data = '{"type":"text","text":"' || hex(zeroblob(230500000)) || '"}' WHERE rowid = (SELECT max(rowid) FROM part WHERE data LIKE '{"type":"text"%')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cpu, memory := measureImport(t, dir)
+	t.Logf("a row of 461 MB: %.1f s of processor, %d MiB of memory", cpu, memory>>20)
+	if memory > mostMemory {
+		t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
+	}
+}
+
+// measureImport runs this test again, in a process that only imports.
+func measureImport(t *testing.T, dir string) (cpuSeconds float64, memory int64) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), speedChild+"="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		memory = r.Maxrss << 10 // Linux counts in KiB
+	}
+	return cpu.Seconds(), memory
+}
+
+// importMeasured is what the process that is measured does.
+func importMeasured(t *testing.T) {
+	dir := os.Getenv(speedChild)
+	if dir == "" {
+		return
+	}
+	store, err := format.OpenDirStore(filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs []format.LogID
+	_, err = convert.Import(t.Context(), store, convert.OpenImports(filepath.Join(dir, "store", "imports")), convert.NewRegistry(opencode.Vendor{}), convert.ImportOptions{
+		Roots: []string{filepath.Join(dir, "opencode.db")},
+		Progress: func(r convert.FileResult) {
+			if r.Status != convert.FileImported {
+				t.Errorf("%s: %s", r.Status, r.Reason)
+			}
+			for _, o := range r.Outcomes {
+				logs = append(logs, o.Log)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		if _, err := store.Seal(t.Context(), log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil || len(logs) == 0 {
+		t.Fatalf("%d logs, %v", len(logs), err)
+	}
+	os.Exit(0) // the parent generates, and nothing else is to be measured
+}
+
+func openForWriting(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_pragma=synchronous(0)&_pragma=journal_mode(off)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// generateDatabase fills a database of the tool's layout, that of a recording,
+// with sessions of 150 responses: reasoning, a text, and a call with an output of
+// 7 kB. It returns how many rows there are and the bytes of their data.
+func generateDatabase(t *testing.T, path string, bytes int64) (rows, size int64) {
+	t.Helper()
+	in := importPath(t, nil, filepath.Join(captures(t), "basic", "opencode.db"))
+	empty, _ := in.rebuild(t)
+	b, err := os.ReadFile(empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := openForWriting(t, path)
+	defer db.Close()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"part", "message", "todo", "event", "event_sequence", "session"} {
+		if _, err := tx.Exec("DELETE FROM " + table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var statements []*sql.Stmt
+	for _, query := range []string{
+		`INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated) SELECT ?1, id, 's', '/w', 'Generated', '1.18.33', ?2, ?2 FROM project LIMIT 1`,
+		`INSERT INTO message (id, session_id, time_created, time_updated, data) VALUES (?1, ?2, ?3, ?3, ?4)`,
+		`INSERT INTO part (id, message_id, session_id, time_created, time_updated, data) VALUES (?1, ?2, ?3, ?4, ?4, ?5)`,
+	} {
+		stmt, err := tx.Prepare(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements = append(statements, stmt)
+	}
+	g := newWords()
+	ms, session := int64(1_795_000_000_000), ""
+	insert := func(kind int, data string, args ...any) {
+		if data != "" {
+			args = append(args, data)
+		}
+		if _, err := statements[kind].Exec(args...); err != nil {
+			t.Fatal(err)
+		}
+		rows, size = rows+1, size+int64(len(data))
+	}
+	id := func(prefix string) string {
+		ms += 7
+		return fmt.Sprintf("%s_%012x%s", prefix, ms*4096%(1<<48), "GeneratedId000")
+	}
+	message := func(data string) string {
+		name := id("msg")
+		insert(1, data, name, session, ms)
+		return name
+	}
+	part := func(message, data string) { insert(2, data, id("prt"), message, session, ms) }
+	for size < bytes {
+		session = fmt.Sprintf("ses_generated%08d", rows)
+		insert(0, "", session, ms)
+		user := message(`{"role":"user","time":{"created":1},"agent":"build","model":{"providerID":"p","modelID":"m"}}`)
+		part(user, `{"type":"text","text":"`+g.text(300)+`"}`)
+		for range 150 {
+			a := message(fmt.Sprintf(`{"parentID":%q,"role":"assistant","mode":"build","agent":"build","path":{"cwd":"/w","root":"/w"},"cost":0.0123,"tokens":{"input":1200,"output":340,"reasoning":56,"cache":{"read":50000,"write":1000}},"modelID":"m","providerID":"p","time":{"created":%d,"completed":%d},"finish":"tool-calls"}`, user, ms, ms+900))
+			part(a, `{"type":"step-start"}`)
+			part(a, fmt.Sprintf(`{"type":"reasoning","text":"%s","time":{"start":%d,"end":%d}}`, g.text(500), ms, ms+300))
+			part(a, fmt.Sprintf(`{"type":"text","text":"%s","time":{"start":%d,"end":%d}}`, g.text(400), ms, ms+300))
+			part(a, fmt.Sprintf(`{"type":"tool","tool":"bash","callID":"call_%d","state":{"status":"completed","input":{"command":"%s","description":"reads"},"output":"%s","title":"reads","metadata":{"output":"%s","exit":0,"truncated":false},"time":{"start":%d,"end":%d}}}`, ms, g.text(80), g.text(7000), g.text(200), ms, ms+100))
+			part(a, `{"type":"step-finish","reason":"tool-calls","cost":0.0123,"tokens":{"input":1200,"output":340,"reasoning":56,"cache":{"read":50000,"write":1000}}}`)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return rows, size
+}
+
+// words are texts that compress about as sessions do, in JSON's spelling.
+type words struct {
+	rng  *rand.Rand
+	pool string
+}
+
+func newWords() *words {
+	g := &words{rng: rand.New(rand.NewPCG(1, 2))}
+	vocabulary := make([]string, 3000)
+	for i := range vocabulary {
+		w := make([]byte, 2+g.rng.IntN(9))
+		for j := range w {
+			w[j] = "etaoinshrdlucmfwypvbgkjqxz"[g.rng.IntN(1+g.rng.IntN(26))]
+		}
+		vocabulary[i] = string(w)
+	}
+	var b strings.Builder
+	for b.Len() < 16<<20 {
+		b.WriteString(vocabulary[g.rng.IntN(1+g.rng.IntN(len(vocabulary)))])
+		b.WriteString([]string{" ", " ", " ", " ", " ", " ", " ", ", ", `\n`, `\n\t`, ` \"`, `\" `}[g.rng.IntN(12)])
+	}
+	g.pool = b.String()
+	return g
+}
+
+// text is a text of about n bytes.
+func (g *words) text(n int) string {
+	at := g.rng.IntN(len(g.pool) - n - 1)
+	return strings.TrimRight(strings.TrimLeft(g.pool[at:at+n], `"nt\`), `\`)
+}
