@@ -228,16 +228,34 @@ func (h *blobHold) begin(ctx context.Context, s *DirStore) (func(digest Hash, st
 }
 
 // settle notes that entries were acknowledged.
-func (h *blobHold) settle(entries [][]byte) {
+func (h *blobHold) settle(entries [][]byte) { h.settleNamed(h.namedBy(nil, entries)) }
+
+// namedBy appends the blobs that are held and that entries name.
+func (h *blobHold) namedBy(dst []Hash, entries [][]byte) []Hash {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.pending) == 0 {
-		return
+		return dst
 	}
 	for _, e := range entries {
 		for digest := range ScanBlobs(e) {
-			delete(h.pending, digest)
+			if h.pending[digest] {
+				dst = append(dst, digest)
+			}
 		}
+	}
+	return dst
+}
+
+// settleNamed notes that the entries which name these blobs were acknowledged.
+func (h *blobHold) settleNamed(named []Hash) {
+	if len(named) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, digest := range named {
+		delete(h.pending, digest)
 	}
 	h.release()
 }

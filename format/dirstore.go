@@ -29,6 +29,7 @@ type DirStore struct {
 	readOnly bool
 	noSync   bool
 	rollSize int64
+	sealing  sealLimits
 
 	mu   sync.Mutex
 	logs map[LogID]*dirLog
@@ -82,7 +83,7 @@ func OpenDirStore(dir string, opts ...DirOption) (*DirStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &DirStore{root: root, fs: osFS{}, rollSize: DefaultRollSize, logs: map[LogID]*dirLog{}, made: map[string]bool{}}
+	s := &DirStore{root: root, fs: osFS{}, rollSize: DefaultRollSize, sealing: defaultSealLimits, logs: map[LogID]*dirLog{}, made: map[string]bool{}}
 	for _, opt := range opts {
 		opt(s)
 	}

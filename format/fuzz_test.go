@@ -150,14 +150,14 @@ func FuzzLockRecord(f *testing.F) {
 func FuzzSealed(f *testing.F) {
 	var file growingFile
 	h := header{log: fuzzLog}
-	w, err := newSealWriter(&file, newEncoder(), &h, trimLF(appendHeader(nil, &h)))
+	w, err := newSealWriter(&file, &h, trimLF(appendHeader(nil, &h)))
 	if err != nil {
 		f.Fatal(err)
 	}
 	for i := range 3 {
 		raw, _ := appendEntryLine(nil, logSum(fuzzLog), int64(i), 0, []byte(`{"type":"x"}`))
 		l, _ := parseLine(trimLF(raw), w.sum)
-		if err := w.add(trimLF(raw), &l); err != nil {
+		if err := w.copy(trimLF(raw), &l); err != nil {
 			f.Fatal(err)
 		}
 	}

@@ -8,9 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // SealResult says what sealing a log did.
@@ -23,14 +20,20 @@ type SealResult struct {
 	TextBytes, StoredBytes int64
 }
 
-const (
-	// mergeLimit is the text, in bytes, up to which adjacent segments become
-	// one. It bounds what an append has to read after everything was sealed.
-	mergeLimit = 64 << 20
-	// smallSealed is the text below which a sealed segment is sealed again
-	// together with what follows: frames that are closed early compress badly.
-	smallSealed = 4 << 20
-)
+// sealLimits say which segments become one.
+type sealLimits struct {
+	// group is the text, in bytes, from which on a sealed segment takes in no
+	// further segment. It bounds what an append has to read after everything was
+	// sealed.
+	group int64
+	// small is the text below which a sealed segment is sealed again together
+	// with what follows: frames that are closed early compress badly. It is less
+	// than group.
+	small int64
+}
+
+// defaultSealLimits are measured: larger groups make the append that follows slow.
+var defaultSealLimits = sealLimits{group: 48 << 20, small: 4 << 20}
 
 // Seal compresses all text segments of a log, the open one included. Adjacent
 // segments are merged; heads do not change. Each sealed file is read back and
@@ -90,9 +93,15 @@ func (s *DirStore) sealNext(ctx context.Context, log LogID, open bool, res *Seal
 			return false, err
 		}
 	}
-	group, err := s.nextGroup(log, chain)
+	group, _, err := s.nextGroup(log, chain)
 	if err != nil || len(group) == 0 {
 		return false, err
+	}
+	if open && group[len(group)-1].first == chain[len(chain)-1].first {
+		// The record would lead appenders to a file that is about to go.
+		if err := l.voidRecord(l.lock); err != nil {
+			return false, err
+		}
 	}
 	return true, l.sealGroup(group, res)
 }
@@ -116,39 +125,40 @@ func (l *dirLog) closeTail(chain []span, open bool) ([]span, error) {
 		return chain[:n], nil
 	}
 	chain[n].end = t.size
-	// The record would lead appenders to a file that is about to go.
-	return chain, l.voidRecord(l.lock)
+	return chain, nil
 }
 
-// nextGroup returns the first run of segments to seal together.
-func (s *DirStore) nextGroup(log LogID, chain []span) ([]span, error) {
+// nextGroup returns the first run of segments to seal together, and how much
+// text they are. A segment without a path is one that is still to be written.
+func (s *DirStore) nextGroup(log LogID, chain []span) (group []span, text int64, err error) {
 	for i := range chain {
 		if chain[i].sealed {
 			continue
 		}
-		from, size := i, int64(0)
+		from := i
 		if i > 0 && chain[i-1].sealed {
-			text, err := s.sealedText(log, chain[i-1])
+			before, err := s.sealedText(log, chain[i-1])
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
-			if text < smallSealed {
-				from, size = i-1, text
+			if before < s.sealing.small {
+				from, text = i-1, before
 			}
 		}
 		to := i
-		for ; to < len(chain) && !chain[to].sealed; to++ {
+		for ; to < len(chain) && !chain[to].sealed && text < s.sealing.group; to++ {
+			if chain[to].path == "" {
+				continue
+			}
 			st, err := s.fs.Stat(chain[to].path)
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
-			if size += st.Size; size > mergeLimit && to > i {
-				break
-			}
+			text += st.Size
 		}
-		return chain[from:to], nil
+		return chain[from:to], text, nil
 	}
-	return nil, nil
+	return nil, 0, nil
 }
 
 func (s *DirStore) sealedText(log LogID, f span) (int64, error) {
@@ -161,38 +171,94 @@ func (s *DirStore) sealedText(log LogID, f span) (int64, error) {
 
 // sealGroup writes one sealed segment in the place of group.
 func (l *dirLog) sealGroup(group []span, res *SealResult) error {
-	tmp, f, err := l.store.createTemp(l.dir)
+	g, err := l.beginSealed(group, nil)
 	if err != nil {
 		return err
 	}
-	w, size, err := l.writeSealed(f, group)
-	if err == nil {
-		err = l.store.sync(f)
+	return g.publish(res)
+}
+
+// sealedTemp is a sealed segment that is being written: a temporary file until
+// it is published in the place of group.
+type sealedTemp struct {
+	l     *dirLog
+	group []span
+	name  string
+	file  fsFile
+	w     *sealWriter
+	// named is set before the file gets its name: from then on it may be there,
+	// whatever fails.
+	named bool
+}
+
+// beginSealed begins a sealed segment with the lines of group, and notes where
+// they end in each file. It checks what it copies. Without a group the segment
+// begins with h, else with the header of its first one. The lock is held.
+func (l *dirLog) beginSealed(group []span, h *header) (t *sealedTemp, err error) {
+	t = &sealedTemp{l: l, group: group}
+	if t.name, t.file, err = l.store.createTemp(l.dir); err != nil {
+		return nil, err
 	}
-	path := l.segmentPath(group[0].first, sealedSuffix)
-	if err == nil {
-		err = l.readBack(f, size, path, w)
+	if len(group) == 0 {
+		line := appendHeader(nil, h)
+		t.w, err = newSealWriter(t.file, h, line[:len(line)-1])
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = l.store.fs.Rename(tmp, path)
-	}
-	if err == nil {
-		err = l.store.syncDir(l.dir)
+	for i := range group {
+		if err == nil {
+			err = t.copySegment(&group[i])
+		}
 	}
 	if err != nil {
-		return errors.Join(err, removeIfThere(l.store.fs, tmp))
+		return nil, errors.Join(err, t.abandon())
+	}
+	return t, nil
+}
+
+// abandon removes what was written.
+func (t *sealedTemp) abandon() error {
+	if t.w != nil {
+		t.w.release()
+	}
+	return errors.Join(t.file.Close(), removeIfThere(t.l.store.fs, t.name))
+}
+
+// publish finishes the segment, makes it durable, reads it back, gives it its
+// name and removes the text that is in it.
+func (t *sealedTemp) publish(res *SealResult) error {
+	s, w := t.l.store, t.w
+	size, err := w.finish()
+	if err == nil {
+		err = s.sync(t.file)
+	}
+	if err == nil {
+		err = w.readBack(t.file)
+	}
+	if err != nil {
+		return errors.Join(err, t.abandon())
 	}
 	res.Segments++
-	res.Entries += w.seq - group[0].first
+	res.Entries += w.index.size - w.index.first
 	res.StoredBytes += size
 	for _, b := range w.index.blocks {
 		res.TextBytes += b.raw
 	}
-	return l.removeGroup(group)
+	w.release()
+	t.named = true
+	if err = t.file.Close(); err == nil {
+		err = s.fs.Rename(t.name, t.l.segmentPath(w.index.first, sealedSuffix))
+	}
+	if err == nil {
+		err = s.syncDir(t.l.dir)
+	}
+	if err != nil {
+		return errors.Join(err, removeIfThere(s.fs, t.name))
+	}
+	return t.l.removeGroup(t.group)
 }
 
 // removeGroup removes the text that was sealed. What is left over in it is kept.
 func (l *dirLog) removeGroup(group []span) error {
+	removed := false
 	for _, g := range group {
 		if g.sealed {
 			continue
@@ -203,54 +269,39 @@ func (l *dirLog) removeGroup(group []span) error {
 		if err := l.store.fs.Remove(g.path); err != nil {
 			return err
 		}
+		removed = true
+	}
+	if !removed {
+		return nil
 	}
 	return l.store.syncDir(l.dir)
 }
 
-// encoders keeps encoders: each holds some megabytes of tables.
-var encoders = sync.Pool{New: func() any { return newEncoder() }}
-
-// writeSealed writes the lines of a group, and notes where they end in each
-// file. It checks what it copies.
-func (l *dirLog) writeSealed(f io.WriterAt, group []span) (*sealWriter, int64, error) {
-	enc := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(enc)
-	var w *sealWriter
-	for i := range group {
-		var err error
-		if w, err = l.copySegment(w, f, enc, &group[i]); err != nil {
-			return nil, 0, err
-		}
-	}
-	size, err := w.finish()
-	return w, size, err
-}
-
-// copySegment adds the lines of one segment; with the first, w is nil.
-func (l *dirLog) copySegment(w *sealWriter, f io.WriterAt, enc *zstd.Encoder, g *span) (*sealWriter, error) {
-	r, file, err := l.store.spanReader(l.id, *g)
+// copySegment adds the lines of one segment.
+func (t *sealedTemp) copySegment(g *span) error {
+	r, file, err := t.l.store.spanReader(t.l.id, *g)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close() //nolint:errcheck // only read from
-	h, raw, err := r.readHeader(l.id, g.first)
+	h, raw, err := r.readHeader(t.l.id, g.first)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if w == nil {
-		w, err = newSealWriter(f, enc, &h, raw)
-	} else if h.frontier.Root() != w.frontier.Root() {
-		bad := &fault{ruleFrontier, "frontier of the header", w.frontier.Root().String(), h.frontier.Root().String()}
+	if t.w == nil {
+		t.w, err = newSealWriter(t.file, &h, raw)
+	} else if h.frontier.Root() != t.w.frontier.Root() {
+		bad := &fault{ruleFrontier, "frontier of the header", t.w.frontier.Root().String(), h.frontier.Root().String()}
 		err = bad.at(r.path, 0, 1, g.first)
 	}
 	if err == nil {
-		err = copyLines(w, r, g.end)
+		err = copyLines(t.w, r, g.end)
 	}
 	if err == nil && !g.sealed {
 		g.textEnd = r.off
 		err = checkDead(file, r.path, r.sum, r.off, r.line, g.end)
 	}
-	return w, err
+	return err
 }
 
 // checkDead is [judgeDead] for writers: damage in a dead part is kept with it.
@@ -279,25 +330,9 @@ func copyLines(w *sealWriter, r *segmentReader, end int64) error {
 		if l.kind == lineSeal {
 			return fmt.Errorf("%s: %w: it ends before entry %d: copy the log again", r.path, ErrIncomplete, w.seq)
 		}
-		if err := w.add(raw, &l); err != nil {
+		if err := w.copy(raw, &l); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// readBack reads a sealed file anew and compares its root with that of the text.
-func (l *dirLog) readBack(f io.ReaderAt, size int64, path string, w *sealWriter) error {
-	sealed, err := openSealed(f, size, path, l.id, w.index.first)
-	if err != nil {
-		return fmt.Errorf("read back what was written: %w", err)
-	}
-	frontier, err := rehash(sealed.reader(), l.id, w.index.first)
-	if err != nil {
-		return fmt.Errorf("read back what was written: %w", err)
-	}
-	if root := frontier.Root(); root != w.index.root || frontier.Size() != w.index.size {
-		return (&fault{ruleSeal, "root of what was written, read back", w.index.root.String(), root.String()}).at(path, -1, 0, -1)
 	}
 	return nil
 }

@@ -1,9 +1,13 @@
 package format
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -12,53 +16,80 @@ import (
 const frameTarget = 4 << 20
 
 // sealWriter writes a sealed segment: the header, whole lines, the seal, the
-// trailer.
+// trailer. release gives its buffers back.
 type sealWriter struct {
 	w   io.WriterAt
-	enc *zstd.Encoder
 	sum uint32
 
 	off      int64
 	seq      int64 // of the next entry
-	lines    []byte
-	packed   []byte
 	block    indexBlock
 	summary  blockSummary
 	index    index
 	frontier Frontier
+	trailer  []byte
+	*sealBuffers
 }
 
+// sealBuffers are what takes long to allocate: an encoder with its tables, and
+// room for a frame in all three forms.
+type sealBuffers struct {
+	enc    *zstd.Encoder
+	lines  []byte
+	packed []byte
+	back   []byte // packed, decoded again
+}
+
+var sealBufferPool = sync.Pool{New: func() any {
+	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine), back: make([]byte, 0, frameTarget+maxLine)}
+}}
+
 // newSealWriter begins a segment with the line of a header, without its LF.
-func newSealWriter(w io.WriterAt, enc *zstd.Encoder, h *header, line []byte) (*sealWriter, error) {
-	s := &sealWriter{w: w, enc: enc, sum: logSum(h.log), seq: h.first, frontier: h.frontier.Clone()}
+func newSealWriter(w io.WriterAt, h *header, line []byte) (*sealWriter, error) {
+	s := &sealWriter{w: w, sum: logSum(h.log), seq: h.first, frontier: h.frontier.Clone()}
+	s.sealBuffers = sealBufferPool.Get().(*sealBuffers)
 	s.index.first = h.first
 	s.block.first = h.first
-	s.lines = append(append(s.lines, line...), '\n')
+	s.lines = append(append(s.lines[:0], line...), '\n')
 	return s, s.closeFrame()
 }
 
-// add takes in the line of an entry or a hole: its bytes without LF, and parsed.
-func (s *sealWriter) add(raw []byte, l *line) error {
-	s.grow(len(raw) + 1)
-	s.lines = append(append(s.lines, raw...), '\n')
-	s.block.count++
-	s.seq = l.seq + 1
-	if l.kind == lineEntry {
-		s.summary.add(l.entry)
+// release gives the buffers back. It may be called again.
+func (s *sealWriter) release() {
+	if s.sealBuffers != nil {
+		sealBufferPool.Put(s.sealBuffers)
+		s.sealBuffers = nil
 	}
-	s.frontier.Push(l.leaf())
+}
+
+// copy takes in the line of an entry or a hole: its bytes without LF, and parsed.
+func (s *sealWriter) copy(raw []byte, l *line) error {
+	s.lines = append(append(s.lines, raw...), '\n')
+	if l.kind == lineEntry {
+		s.summary.add(topMembers(l.entry))
+	}
+	return s.added(l.leaf())
+}
+
+// append writes the line of an entry that was checked, and returns its length.
+func (s *sealWriter) append(ack int64, entry []byte) (int, error) {
+	before := len(s.lines)
+	var leaf Hash
+	s.lines, leaf = appendEntryLine(s.lines, s.sum, s.seq, ack, entry)
+	n := len(s.lines) - before
+	s.summary.add(topMembers(entry))
+	return n, s.added(leaf)
+}
+
+// added counts the line that was written last.
+func (s *sealWriter) added(leaf Hash) error {
+	s.block.count++
+	s.seq++
+	s.frontier.Push(leaf)
 	if len(s.lines) < frameTarget {
 		return nil
 	}
 	return s.closeFrame()
-}
-
-// grow makes room for n bytes: a little, and then a whole frame at once.
-func (s *sealWriter) grow(n int) {
-	const little = 256 << 10
-	if need := len(s.lines) + n; need > cap(s.lines) && need > little {
-		s.lines = append(make([]byte, 0, frameTarget+maxLine), s.lines...)
-	}
 }
 
 // finish writes the seal and the trailer. It returns how long the file is.
@@ -75,21 +106,28 @@ func (s *sealWriter) finish() (int64, error) {
 	for _, b := range s.index.blocks {
 		frames = append(frames, frameSize{uint32(b.stored), uint32(b.raw)})
 	}
-	trailer := append(make([]byte, 0, 1024), 0, 0, 0, 0, 0, 0, 0, 0)
-	binary.LittleEndian.PutUint32(trailer, indexMagic)
-	trailer = appendIndex(trailer, s.sum, &s.index)
-	binary.LittleEndian.PutUint32(trailer[4:], uint32(len(trailer)-skippableHeader))
-	frames = append(frames, frameSize{stored: uint32(len(trailer))})
-	err := s.write(appendSeekTable(trailer, frames))
+	s.trailer = append(make([]byte, 0, 1024), 0, 0, 0, 0, 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(s.trailer, indexMagic)
+	s.trailer = appendIndex(s.trailer, s.sum, &s.index)
+	binary.LittleEndian.PutUint32(s.trailer[4:], uint32(len(s.trailer)-skippableHeader))
+	frames = append(frames, frameSize{stored: uint32(len(s.trailer))})
+	s.trailer = appendSeekTable(s.trailer, frames)
+	err := s.write(s.trailer)
 	return s.off, err
 }
 
-// closeFrame writes what was collected as one frame.
+// closeFrame writes what was collected as one frame, after decoding it again:
+// the text may be gone when somebody else finds that it does not decode.
 func (s *sealWriter) closeFrame() error {
 	if len(s.lines) == 0 {
 		return nil
 	}
 	s.packed = s.enc.EncodeAll(s.lines, s.packed[:0])
+	back, bad := decodeFrame(s.back, s.packed)
+	if bad != nil || !bytes.Equal(back, s.lines) {
+		return fmt.Errorf("the frame of entry %d does not decode to what was compressed: %w", s.block.first, errReadBack)
+	}
+	s.back = back
 	b := &s.block
 	b.off, b.stored, b.raw = s.off, int64(len(s.packed)), int64(len(s.lines))
 	b.crc = crc32.ChecksumIEEE(s.packed)
@@ -108,6 +146,33 @@ func (s *sealWriter) write(b []byte) error {
 		}
 		b = b[n:]
 		s.off += int64(n)
+	}
+	return nil
+}
+
+// errReadBack: what was written is not what is there.
+var errReadBack = errors.New("memory, processor or disk are not to be trusted: nothing was changed")
+
+// readBack reads the file and compares it with what was written: the frames,
+// which were decoded before they were written, by their checksums.
+func (s *sealWriter) readBack(f io.ReaderAt) error {
+	end := int64(0)
+	for _, b := range s.index.blocks {
+		s.packed = room(s.packed, b.stored)[:b.stored]
+		if err := readFull(f, s.packed, b.off); err != nil {
+			return fmt.Errorf("read back what was written: %w", err)
+		}
+		if crc32.ChecksumIEEE(s.packed) != b.crc {
+			return fmt.Errorf("read back what was written: the frame at byte %d is another: %w", b.off, errReadBack)
+		}
+		end = b.off + b.stored
+	}
+	got := make([]byte, len(s.trailer))
+	if err := readFull(f, got, end); err != nil {
+		return fmt.Errorf("read back what was written: %w", err)
+	}
+	if !bytes.Equal(got, s.trailer) {
+		return fmt.Errorf("read back what was written: the index is another: %w", errReadBack)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package replay_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,13 +16,13 @@ import (
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/provider/anthropic"
 	"github.com/ownlog/ownlog/replay/provider/scripted"
+	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
 )
 
 // longSession makes an imported session of about 10 MB in 3,000 entries, half of
 // it the vendor's own records.
-func longSession(b *testing.B) (format.Store, format.LogID, int64) {
-	store := new(format.MemStore)
+func longSession(b *testing.B, store format.Store) (format.LogID, int64) {
 	log := format.DeriveLogID("ownlog:1:claude-code:session:long")
 	bytes, line := int64(0), int64(0)
 	var batch [][]byte
@@ -63,64 +65,174 @@ func longSession(b *testing.B) (format.Store, format.LogID, int64) {
 	if _, err := store.Append(context.Background(), log, 0, batch); err != nil {
 		b.Fatal(err)
 	}
-	return store, log, bytes
+	return log, bytes
+}
+
+// directory returns a store in a directory; unsynced it costs what an executor
+// adds beside syncs.
+func directory(b *testing.B, options ...format.DirOption) *format.DirStore {
+	store, err := format.OpenDirStore(b.TempDir(), options...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { store.Close() })
+	return store
 }
 
 // BenchmarkColdFoldAndProject is the cold way to a request: read, fold and
 // project a session of 10 MB.
 func BenchmarkColdFoldAndProject(b *testing.B) {
-	store, log, size := longSession(b)
-	p := anthropic.New(anthropic.Config{})
-	b.SetBytes(size)
-	for b.Loop() {
-		if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t"); err != nil {
-			b.Fatal(err)
-		}
+	for name, store := range map[string]format.Store{"memory": new(format.MemStore), "directory": directory(b, format.WithoutSync())} {
+		log, size := longSession(b, store)
+		p := anthropic.New(anthropic.Config{})
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t", nil, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
-// BenchmarkWarmStep is one more model step in a session of 10 MB, beside the
-// model.
+// BenchmarkWarmStep is one more step in a session of 10 MB: a response that calls
+// a tool, the tool's result, the next request. Model, tool and syncs take no time
+// here, so all of it is what an executor adds.
 func BenchmarkWarmStep(b *testing.B) {
-	store, log, _ := longSession(b)
+	store := directory(b, format.WithoutSync())
+	log, _ := longSession(b, store)
 	inbox := &replay.Inbox{Store: store}
 	live, _, err := inbox.Prepare(context.Background(), log, "bench")
 	if err != nil {
 		b.Fatal(err)
 	}
-	steps := 0
-	var began time.Time
-	var spent time.Duration
-	p := pausing{Provider: anthropic.New(anthropic.Config{}), more: func() bool {
-		if steps > 0 {
-			spent += time.Since(began)
-		}
-		steps++
-		return steps <= b.N
-	}, done: func() { began = time.Now() }}
 	if _, err := inbox.Say(context.Background(), live, schema.TextPart("go")); err != nil {
 		b.Fatal(err)
 	}
-	x := &replay.Executor{Store: store, Provider: p, Model: "claude-t"}
-	b.ResetTimer()
+	m := &stopwatch{Provider: anthropic.New(anthropic.Config{}), steps: b.N + 1}
+	x := &replay.Executor{
+		Store: store, Provider: m, Model: "claude-t", Tools: tool.NewSet(newEffects("readonly", schema.EffectReadonly)),
+		Hints: replay.DirHints{Dir: store.Dir()},
+	}
 	if _, err := x.Run(context.Background(), live); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(spent.Microseconds())/float64(max(steps-1, 1)), "µs/step")
+	b.ReportMetric(float64(m.between.Microseconds())/float64(b.N), "µs/step")
+	b.ReportMetric(0, "ns/op") // counts the first, cold, request too
 }
 
-// pausing is a model that asks to be called again as long as more says so.
-type pausing struct {
-	provider.Provider
-	more func() bool
-	done func()
+// stopwatch is a model that calls a tool so many times, and the time between its
+// responses and the next requests. It projects like its provider.
+type stopwatch struct {
+	*anthropic.Provider
+	steps   int
+	asked   int
+	left    time.Time
+	between time.Duration
 }
 
-func (p pausing) Send(_ context.Context, req *provider.Request, _ provider.Stream) (*provider.Response, error) {
-	defer p.done()
-	stop := "end_turn"
-	if p.more() {
-		stop = "pause_turn"
+func (s *stopwatch) Send(_ context.Context, req *provider.Request, _ provider.Stream) (*provider.Response, error) {
+	if s.asked++; s.asked > 1 {
+		s.between += time.Since(s.left)
 	}
-	return &provider.Response{Model: req.Model, Blocks: scripted.Say("ok").Blocks, StopReason: stop}, nil
+	defer func() { s.left = time.Now() }()
+	step := scripted.Say("done")
+	if s.asked <= s.steps-1 {
+		step = calls("readonly")
+	}
+	return &provider.Response{Model: req.Model, Blocks: step.Blocks, StopReason: step.StopReason}, nil
+}
+
+// BenchmarkDurableSteps lets a worker advance sessions in a store that syncs, and
+// then makes the very same appends, side by side in the same way, without an
+// executor. The share is what is left of the bare loop's speed.
+func BenchmarkDurableSteps(b *testing.B) {
+	const sessions, steps, hands = 64, 8, 16
+	var script []scripted.Step
+	for range steps - 1 {
+		script = append(script, calls("readonly"))
+	}
+	script = append(script, scripted.Say("done"))
+	ctx := context.Background()
+	var worked, bare time.Duration
+	appends := 0
+	for b.Loop() {
+		dir := directory(b)
+		store := &recordingStore{Store: dir, batches: make(map[format.LogID][][][]byte)}
+		logs := crowd(b, store, sessions)
+		setup := store.batches
+		store.batches = make(map[format.LogID][][][]byte)
+		worker := &replay.Worker{
+			Store: store, Sessions: hands, UntilIdle: true,
+			Executor: &replay.Executor{
+				Provider: scripted.New(script...), Model: "script", Tools: tool.NewSet(newEffects("readonly", schema.EffectReadonly)),
+				Hints: replay.DirHints{Dir: dir.Dir()},
+			},
+		}
+		began := time.Now()
+		if err := worker.Work(ctx); err != nil {
+			b.Fatal(err)
+		}
+		worked += time.Since(began)
+
+		other := directory(b)
+		for _, log := range logs {
+			appendAll(b, other, log, 0, setup[log])
+		}
+		began = time.Now()
+		todo := make(chan format.LogID)
+		var wg sync.WaitGroup
+		for range hands {
+			wg.Go(func() {
+				for log := range todo {
+					appendAll(b, other, log, int64(len(setup[log])), store.batches[log])
+				}
+			})
+		}
+		for _, log := range logs {
+			appends += len(store.batches[log])
+			todo <- log
+		}
+		close(todo)
+		wg.Wait()
+		bare += time.Since(began)
+	}
+	total := float64(b.N * sessions * steps)
+	b.ReportMetric(total/worked.Seconds(), "steps/s")
+	b.ReportMetric(total/bare.Seconds(), "bare-steps/s")
+	b.ReportMetric(100*bare.Seconds()/worked.Seconds(), "%-of-bare")
+	b.ReportMetric(float64(appends)/total, "syncs/step")
+}
+
+func appendAll(b *testing.B, store format.Store, log format.LogID, at int64, batches [][][]byte) {
+	for _, batch := range batches {
+		next, err := store.Append(context.Background(), log, at, batch)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		at = next
+	}
+}
+
+// recordingStore keeps what is appended, batch by batch.
+type recordingStore struct {
+	format.Store
+	mu      sync.Mutex
+	batches map[format.LogID][][][]byte
+}
+
+func (s *recordingStore) Append(ctx context.Context, log format.LogID, at int64, entries [][]byte) (int64, error) {
+	next, err := s.Store.Append(ctx, log, at, entries)
+	if err == nil {
+		var batch [][]byte
+		for _, e := range entries {
+			batch = append(batch, bytes.Clone(e))
+		}
+		s.mu.Lock()
+		s.batches[log] = append(s.batches[log], batch)
+		s.mu.Unlock()
+	}
+	return next, err
 }

@@ -22,6 +22,8 @@ type judgement struct {
 	what   callAction
 	reason string
 	status schema.Status // of an answer
+	// decided is what the policy decided for the record, nil: nothing.
+	decided *Verdict
 }
 
 type callAction int
@@ -41,7 +43,7 @@ func (r *run) advanceCalls(ctx context.Context) error {
 	open := append([]*call(nil), s.progress.open...)
 	s.mu.Unlock()
 	var asks, answers []*schema.Event
-	var starts []*call
+	var starts []judgement
 	for _, c := range open {
 		j, err := r.judge(ctx, c)
 		if err != nil {
@@ -51,9 +53,10 @@ func (r *run) advanceCalls(ctx context.Context) error {
 		case callAsk:
 			asks = append(asks, r.ask(c, j.reason))
 		case callAnswer:
+			answers = append(answers, r.decided(j)...)
 			answers = append(answers, r.answer(c, j.status, j.reason))
 		case callStart:
-			starts = append(starts, c)
+			starts = append(starts, j)
 		}
 	}
 	if evs := append(asks, answers...); len(evs) > 0 {
@@ -63,7 +66,7 @@ func (r *run) advanceCalls(ctx context.Context) error {
 	}
 	for len(starts) > 0 {
 		n := 1
-		for n < len(starts) && r.effect(starts[0]) == schema.EffectReadonly && r.effect(starts[n]) == schema.EffectReadonly {
+		for n < len(starts) && r.effect(starts[0].call) == schema.EffectReadonly && r.effect(starts[n].call) == schema.EffectReadonly {
 			n++
 		}
 		if err := r.start(ctx, starts[:n]); err != nil {
@@ -113,17 +116,73 @@ func (r *run) judge(ctx context.Context, c *call) (judgement, error) {
 	if granted {
 		return judgement{call: c, what: callStart}, nil
 	}
-	v, err := r.policy().Decide(ctx, PolicyCall{Key: c.key, Tool: c.name, Args: c.args, Effect: effect})
+	v, err := r.verdict(ctx, c)
 	if err != nil {
-		return judgement{}, fmt.Errorf("log %s, call %s: policy: %w", r.log, c.key, err)
+		return judgement{}, err
+	}
+	j := judgement{call: c, what: callAsk, reason: v.Reason}
+	if v.decides() {
+		j.decided = &v
 	}
 	switch v.Action {
 	case Allow:
-		return judgement{call: c, what: callStart}, nil
+		j.what = callStart
 	case Deny:
-		return answer(schema.StatusDenied, deniedText(v.Reason))
+		j.what, j.status, j.reason = callAnswer, schema.StatusDenied, deniedText(v.Reason)
 	}
-	return judgement{call: c, what: callAsk, reason: v.Reason}, nil
+	return j, nil
+}
+
+func (r *run) verdict(ctx context.Context, c *call) (Verdict, error) {
+	v, err := r.policy().Decide(ctx, PolicyCall{Key: c.key, Tool: c.name, Args: c.args, Effect: r.effect(c)})
+	if err != nil {
+		return v, fmt.Errorf("log %s, call %s: policy: %w", r.log, c.key, err)
+	}
+	return v, nil
+}
+
+// prompted returns the decisions of the policy about prompts that are open.
+func (r *run) prompted(ctx context.Context) ([]*schema.Event, error) {
+	s := r.session
+	s.mu.Lock()
+	open := append([]*call(nil), s.progress.open...)
+	s.mu.Unlock()
+	var evs []*schema.Event
+	for _, c := range open {
+		if !c.waiting() {
+			continue
+		}
+		v, err := r.verdict(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if v.decides() {
+			evs = append(evs, r.decision(c, v))
+		}
+	}
+	return evs, nil
+}
+
+// decided makes the prompt and the decision of a policy that decided for the
+// record.
+func (r *run) decided(j judgement) []*schema.Event {
+	if j.decided == nil {
+		return nil
+	}
+	return []*schema.Event{r.ask(j.call, ""), r.decision(j.call, *j.decided)}
+}
+
+func (r *run) decision(c *call, v Verdict) *schema.Event {
+	d := &schema.PermissionDecided{CallKey: c.key, Decision: schema.DecisionAllow, By: v.By, Scope: ScopeOnce}
+	if v.Action == Deny {
+		d.Decision = schema.DecisionDeny
+	}
+	if v.Reason != "" {
+		d.Message = schema.String(v.Reason)
+	}
+	ev := r.session.event(schema.ActorExecutor, d)
+	ev.Turn, ev.Step = c.turn, c.step
+	return ev
 }
 
 // effect is the class that was recorded when the call was started, else the
@@ -156,10 +215,14 @@ func (r *run) answer(c *call, status schema.Status, text string) *schema.Event {
 
 // start makes calls durable as started, then dispatches them, several at once
 // only if none changes anything.
-func (r *run) start(ctx context.Context, calls []*call) error {
+func (r *run) start(ctx context.Context, judged []judgement) error {
 	s := r.session
-	evs := make([]*schema.Event, len(calls))
-	for i, c := range calls {
+	calls, evs := make([]*call, len(judged)), make([]*schema.Event, len(judged))
+	var decided []*schema.Event
+	for i, j := range judged {
+		c := j.call
+		calls[i] = c
+		decided = append(decided, r.decided(j)...)
 		d := &schema.ToolStarted{CallKey: c.key, Attempt: c.attempt + 1, Token: s.ids.EntryID(), Effect: r.effect(c)}
 		if !c.native && c.attempt == 0 {
 			d.Attempt = 2 // the first was the source's
@@ -173,7 +236,7 @@ func (r *run) start(ctx context.Context, calls []*call) error {
 		evs[i] = s.event(schema.ActorExecutor, d)
 		evs[i].Turn, evs[i].Step = c.turn, c.step
 	}
-	if err := s.propose(ctx, evs...); err != nil {
+	if err := s.propose(ctx, append(decided, evs...)...); err != nil {
 		return err
 	}
 	// The epoch once more, as late as can be: another executor may have taken

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ownlog/ownlog/format"
@@ -224,17 +225,11 @@ func (in *Inbox) Compact(ctx context.Context, log format.LogID, size int64, keep
 		return format.LogID{}, fmt.Errorf("log %s: summarise: %w", log, err)
 	}
 	info := s.state.state.Info()
-	child, err := in.Create(ctx, schema.SessionOpened{
+	w := in.begin()
+	child := w.log
+	evs := []*schema.Event{w.event(schema.ActorUser, &schema.SessionOpened{
 		Title: info.Title, CWD: info.CWD, Link: &schema.SessionLink{Session: log.String(), Kind: "compaction"},
-	})
-	if err != nil {
-		return child, err
-	}
-	w, err := in.open(ctx, child)
-	if err != nil {
-		return child, err
-	}
-	evs := []*schema.Event{w.event(schema.ActorExecutor, &schema.SessionForked{
+	}), w.event(schema.ActorExecutor, &schema.SessionForked{
 		From:   &schema.ForkOrigin{Log: log.String(), Size: head.Size, Root: base64.RawURLEncoding.EncodeToString(head.Root[:])},
 		Reason: "compaction", Copied: true,
 	})}
@@ -258,8 +253,14 @@ func (in *Inbox) Compact(ctx context.Context, log format.LogID, size int64, keep
 		}
 		evs = append(evs, end)
 	}
-	for _, ev := range evs {
-		if err := w.record(ctx, nil, ev); err != nil {
+	// As few batches as the store takes: a log that breaks off would be taken
+	// for a whole one.
+	batch := len(evs)
+	if most := in.Store.Caps().MaxBatch; most > 0 {
+		batch = min(batch, most)
+	}
+	for some := range slices.Chunk(evs, batch) {
+		if err := w.propose(ctx, some...); err != nil {
 			return child, err
 		}
 	}

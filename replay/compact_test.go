@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/provider/scripted"
@@ -122,5 +123,75 @@ func TestRunsAreNotWorkedOn(t *testing.T) {
 	out, err := x.Run(t.Context(), got.Run)
 	if err != nil && !errors.Is(err, replay.ErrHeld) || out.Status != replay.StatusIdle {
 		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// TestCompactIsOneAppend: a new log that broke off halfway would be taken for a
+// whole one.
+func TestCompactIsOneAppend(t *testing.T) {
+	r, _ := recordedSession(t)
+	counting := &countingStore{Store: r.store}
+	inbox := &replay.Inbox{Store: counting, Clock: r.clock}
+	child, err := inbox.Compact(t.Context(), r.log, -1, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counting.appends != 1 {
+		t.Errorf("%d appends, want 1", counting.appends)
+	}
+	checkValid(t, r.store, child)
+}
+
+type countingStore struct {
+	format.Store
+	appends int
+}
+
+func (s *countingStore) Append(ctx context.Context, log format.LogID, at int64, entries [][]byte) (int64, error) {
+	s.appends++
+	return s.Store.Append(ctx, log, at, entries)
+}
+
+// TestUncompacted: a session that was compacted can be gone on with as if it had
+// not been, and what was sent can be checked afterwards.
+func TestUncompacted(t *testing.T) {
+	r := newRig(t)
+	x := r.executor()
+	x.CompactAbove = 1
+	spy := &spyProvider{}
+	for i := range 3 {
+		step := scripted.Say(fmt.Sprintf("answer %d", i))
+		step.Usage = &schema.Usage{Input: schema.Int(10)}
+		spy.Provider = scripted.New(step, step, step, step)
+		x.Provider = spy
+		r.say(fmt.Sprintf("question %d", i))
+		r.run(x, replay.StatusIdle)
+	}
+	if strings.Contains(string(spy.sent.Body), `"answer 0"`) {
+		t.Fatalf("nothing was compacted:\n%s", spy.sent.Body)
+	}
+	before := strings.Count(strings.Join(r.story(), "\n"), "context.compacted")
+	x.Uncompacted = true
+	r.say("and now")
+	r.run(x, replay.StatusIdle)
+	body := string(spy.sent.Body)
+	for _, said := range []string{"question 0", "question 1", "question 2", "and now"} {
+		if !strings.Contains(body, `"`+said+`"`) {
+			t.Errorf("%q is not in the request:\n%s", said, body)
+		}
+	}
+	if after := strings.Count(strings.Join(r.story(), "\n"), "context.compacted"); after != before {
+		t.Error("it was compacted again")
+	}
+	checks, err := replay.VerifyRequests(t.Context(), r.store, r.log, -1, func(name, api string) (provider.Provider, bool) {
+		return scripted.New(), name == scripted.Name && api == scripted.API
+	})
+	if err != nil || len(checks) != 4 {
+		t.Fatalf("%d checks, %v", len(checks), err)
+	}
+	for _, c := range checks {
+		if c.Status != replay.CheckEqual {
+			t.Errorf("%+v", c)
+		}
 	}
 }

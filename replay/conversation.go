@@ -48,7 +48,10 @@ func (c *conversation) load(seq int64) (*schema.Event, error) {
 
 // view returns the messages of the live branch.
 func (c *conversation) view(options ...schema.ViewOption) ([]schema.Message, error) {
-	out := make([]schema.Message, 0, len(c.events))
+	var out []schema.Message
+	if len(options) == 0 {
+		out = make([]schema.Message, 0, len(c.events))
+	}
 	for m, err := range c.state.View(c.load, options...) {
 		if err != nil {
 			return nil, err
@@ -128,12 +131,13 @@ func (v *sentView) about(key schema.CallKey) {
 
 // asSent returns the view in the order in which a model is sent it, and how many
 // of its messages are those of the last time. The messages are not to be changed.
-// sent holds the last request of each turn and step.
-func (c *conversation) asSent(sent map[[2]int64]int64) (messages []schema.Message, same int, err error) {
+// sent holds the last request of each turn and step. The options are the same each
+// time.
+func (c *conversation) asSent(sent map[[2]int64]int64, options ...schema.ViewOption) (messages []schema.Message, same int, err error) {
 	v := &c.sent
 	reorders, size := c.state.Reorders(), c.state.Size()
 	if !v.stale && reorders == v.reorders {
-		more, err := c.view(schema.Since(v.size))
+		more, err := c.view(append(options, schema.Since(v.size))...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -144,13 +148,24 @@ func (c *conversation) asSent(sent map[[2]int64]int64) (messages []schema.Messag
 			return v.messages, same, nil
 		}
 	}
-	view, err := c.view()
+	view, err := c.view(options...)
 	if err != nil {
 		return nil, 0, err
 	}
 	v.messages = asSent(view, sent)
 	v.size, v.reorders, v.stale = size, reorders, false
 	return v.messages, 0, nil
+}
+
+// uncompactedRules stands behind the version of the rules of a projection that
+// takes history as if it had never been compacted.
+const uncompactedRules = "+uncompacted"
+
+func viewOptions(uncompacted bool) []schema.ViewOption {
+	if uncompacted {
+		return []schema.ViewOption{schema.Uncompacted()}
+	}
+	return nil
 }
 
 // reachBack reports whether a response was asked for before something that is in

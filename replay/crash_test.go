@@ -92,6 +92,8 @@ type scenario struct {
 	name  string
 	steps []scripted.Step
 	allow replay.Action
+	// policy, if not nil, decides instead of allow.
+	policy replay.Policy
 }
 
 func calls(tools ...string) scripted.Step {
@@ -103,14 +105,17 @@ func calls(tools ...string) scripted.Step {
 }
 
 var scenarios = []scenario{
-	{"no tool", []scripted.Step{scripted.Say("hello")}, replay.Allow},
-	{"single", []scripted.Step{calls("effectful"), scripted.Say("done")}, replay.Allow},
-	{"parallel", []scripted.Step{calls("readonly", "readonly", "effectful", "keyed", "idempotent"), scripted.Say("done")}, replay.Allow},
-	{"gated", []scripted.Step{calls("effectful", "readonly", "effectful"), calls("keyed"), scripted.Say("done")}, replay.Ask},
+	{"no tool", []scripted.Step{scripted.Say("hello")}, replay.Allow, nil},
+	{"single", []scripted.Step{calls("effectful"), scripted.Say("done")}, replay.Allow, nil},
+	{"parallel", []scripted.Step{calls("readonly", "readonly", "effectful", "keyed", "idempotent"), scripted.Say("done")}, replay.Allow, nil},
+	{"gated", []scripted.Step{calls("effectful", "readonly", "effectful"), calls("keyed"), scripted.Say("done")}, replay.Ask, nil},
+	{"ruled", []scripted.Step{calls("effectful", "readonly", "keyed"), calls("readonly", "effectful"), scripted.Say("done")}, "", &replay.Rules{Rules: []replay.Rule{
+		{Tool: "keyed", Action: replay.Deny, Reason: "not here"}, {Action: replay.Allow},
+	}}},
 	{"failing", []scripted.Step{
 		{Failures: []scripted.Failure{{Class: schema.ErrorOverloaded}, {Class: schema.ErrorRateLimit, RetryAfterMS: 90_000}}, Blocks: calls("effectful").Blocks},
 		scripted.Say("done"),
-	}, replay.Allow},
+	}, replay.Allow, nil},
 }
 
 type fixedPolicy replay.Action
@@ -139,6 +144,9 @@ func newTrial(t *testing.T) *trial {
 func (tr *trial) executorFor(s scenario) *replay.Executor {
 	x := tr.executor(s.steps...)
 	x.Tools, x.Policy = tr.set, fixedPolicy(s.allow)
+	if s.policy != nil {
+		x.Policy = s.policy
+	}
 	return x
 }
 
@@ -331,7 +339,7 @@ func TestRacingWorkers(t *testing.T) {
 					open++
 					x := &replay.Executor{
 						Store: &crashStore{Store: store, left: 1 + random.IntN(14), after: random.IntN(2) == 0}, Provider: scripted.New(steps...),
-						Model: "script", Tools: tool.NewSet(ran[i]), Policy: fixedPolicy(replay.Allow), TTL: 20 * time.Millisecond,
+						Model: "script", Tools: tool.NewSet(ran[i]), Policy: fixedPolicy(replay.Allow), TTL: 100 * time.Millisecond,
 						Holder: fmt.Sprintf("worker %d", w),
 					}
 					_, err := x.Run(t.Context(), logs[i])

@@ -1,11 +1,14 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay/provider"
@@ -21,6 +24,10 @@ type Executor struct {
 	// Model is the id of the model to ask. Empty: the definition's, which must
 	// then be this provider's.
 	Model string
+	// Params, a JSON object without whitespace outside strings, are sent with
+	// every request in place of the definition's, and stand in the log from then
+	// on. Nil: the definition's, if they are for this provider.
+	Params jsontext.Value
 	// Definition is for sessions whose log has none, and lends its tools to
 	// those whose definition has no tools. Nil: [DefaultDefinition] in the
 	// vocabulary of the vendor that the session comes from.
@@ -55,6 +62,9 @@ type Executor struct {
 	// and written so many tokens. 0: only when the provider says that the
 	// request is too long.
 	CompactAbove int64
+	// Uncompacted asks with the history as if it had never been compacted. What
+	// is logged of a request says so.
+	Uncompacted bool
 	// AcceptHoles goes on although entries are redacted. Calls before a hole
 	// are answered as unknown, never run.
 	AcceptHoles bool
@@ -147,7 +157,7 @@ func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcom
 		return Outcome{}, err
 	}
 	r.session = s
-	if out, done, err := r.rest(); done || err != nil {
+	if out, done, err := r.rest(ctx); done || err != nil {
 		return out, err
 	}
 	l, err := acquire(ctx, s, x.Hints, x.holder(), x.ttl())
@@ -278,7 +288,7 @@ func (r *run) check(p *progress) error {
 }
 
 // rest says whether there is nothing to do for an executor, and why.
-func (r *run) rest() (Outcome, bool, error) {
+func (r *run) rest(ctx context.Context) (Outcome, bool, error) {
 	s := r.session
 	s.mu.Lock()
 	next, err := s.progress.next(), r.check(s.progress)
@@ -295,6 +305,9 @@ func (r *run) rest() (Outcome, bool, error) {
 	case actRest:
 		out.Status = StatusIdle
 	case actWait:
+		if evs, err := r.prompted(ctx); len(evs) > 0 || err != nil {
+			return out, false, err
+		}
 		out.Status = StatusDetached
 		if len(out.Standing.Permissions) > 0 {
 			out.Status = StatusPermission
@@ -318,7 +331,7 @@ func (r *run) loop(ctx context.Context) (Outcome, error) {
 		if r.soft.Err() != nil {
 			return r.outcome, context.Cause(r.soft)
 		}
-		out, done, err := r.rest()
+		out, done, err := r.rest(ctx)
 		if done || err != nil {
 			return out, err
 		}
@@ -330,6 +343,8 @@ func (r *run) loop(ctx context.Context) (Outcome, error) {
 			err = r.cancelTurn(ctx)
 		case actCalls:
 			err = r.advanceCalls(ctx)
+		case actWait:
+			err = r.answerPrompts(ctx)
 		case actModel:
 			err = r.askModel(ctx)
 		case actFinish:
@@ -375,7 +390,7 @@ func (r *run) define(ctx context.Context) error {
 			ev = s.event(schema.ActorExecutor, &schema.SessionDefined{Definition: blob})
 		} else {
 			u := new(schema.SessionUpdated)
-			if m := def.Model; m == nil || m.Provider != model.Provider || m.API != model.API || m.ID != model.ID {
+			if m := def.Model; m == nil || m.Provider != model.Provider || m.API != model.API || m.ID != model.ID || !bytes.Equal(m.Params, model.Params) {
 				u.Model = model
 			}
 			if len(def.Tools) == 0 {
@@ -407,6 +422,9 @@ func (r *run) model(def *schema.Definition, known bool) (*schema.Model, error) {
 			m.ID = have.ID
 		}
 	}
+	if r.Params != nil {
+		m.Params = r.Params
+	}
 	if m.ID == "" {
 		return nil, fmt.Errorf("log %s: no model is named for provider %s: say which", r.log, about.Provider)
 	}
@@ -418,6 +436,15 @@ func (r *run) definition(ctx context.Context) (def schema.Definition, known bool
 	r.session.mu.Lock()
 	defer r.session.mu.Unlock()
 	return r.defined.current(ctx, r.session.state)
+}
+
+// answerPrompts appends what the policy decides about open prompts.
+func (r *run) answerPrompts(ctx context.Context) error {
+	evs, err := r.prompted(ctx)
+	if err != nil || len(evs) == 0 {
+		return err
+	}
+	return r.session.propose(ctx, evs...)
 }
 
 // cancelTurn answers what is open and ends the turn.

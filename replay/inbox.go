@@ -222,6 +222,12 @@ func (s *session) standing() Standing {
 
 // Create begins a session in a log of its own.
 func (in *Inbox) Create(ctx context.Context, opened schema.SessionOpened) (format.LogID, error) {
+	s := in.begin()
+	return s.log, s.propose(ctx, s.event(schema.ActorUser, &opened))
+}
+
+// begin returns a session in a log that does not exist yet.
+func (in *Inbox) begin() *session {
 	clock, ids := in.Clock, in.IDs
 	if clock == nil {
 		clock = SystemClock{}
@@ -229,6 +235,5 @@ func (in *Inbox) Create(ctx context.Context, opened schema.SessionOpened) (forma
 	if ids == nil {
 		ids = RandomIDs{}
 	}
-	s := &session{store: in.Store, log: ids.LogID(), clock: clock, ids: ids, progress: newProgress(), state: newConversation()}
-	return s.log, s.propose(ctx, s.event(schema.ActorUser, &opened))
+	return &session{store: in.Store, log: ids.LogID(), clock: clock, ids: ids, progress: newProgress(), state: newConversation()}
 }

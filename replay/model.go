@@ -23,7 +23,7 @@ func (r *run) askModel(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	pending := s.progress.request
-	tooLong := r.CompactAbove > 0 && s.progress.contextTokens > r.CompactAbove && s.progress.compactions < maxCompactions
+	tooLong := r.CompactAbove > 0 && !r.Uncompacted && s.progress.contextTokens > r.CompactAbove && s.progress.compactions < maxCompactions
 	s.mu.Unlock()
 	if tooLong {
 		if err := r.compact(ctx, "auto"); err != nil && !errors.Is(err, errNothingToCompact) {
@@ -54,7 +54,7 @@ func (r *run) project(ctx context.Context) (*provider.Request, schema.Definition
 	}
 	s := r.session
 	s.mu.Lock()
-	messages, same, err := s.state.asSent(s.progress.sent)
+	messages, same, err := s.state.asSent(s.progress.sent, viewOptions(r.Uncompacted)...)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, def, fmt.Errorf("log %s: %w", r.log, err)
@@ -79,6 +79,9 @@ func (r *run) requested(req *provider.Request, def *schema.Definition, pending *
 	d := &schema.ModelRequested{
 		Attempt: 1, Provider: about.Provider, API: about.API, Model: req.Model,
 		RequestSHA256: req.SHA256(), Projection: about.Projection, Losses: req.Losses,
+	}
+	if r.Uncompacted {
+		d.Projection += uncompactedRules
 	}
 	if def.Model != nil {
 		d.Params = fitJSON(def.Model.Params)
@@ -207,7 +210,7 @@ func (r *run) afterFailure(ctx context.Context, pending *request) (ready bool, e
 		if done {
 			return true, nil
 		}
-		if compacted < maxCompactions {
+		if compacted < maxCompactions && !r.Uncompacted {
 			err := r.compact(ctx, "auto")
 			if !errors.Is(err, errNothingToCompact) {
 				return err == nil, err

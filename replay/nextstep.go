@@ -28,6 +28,7 @@ type NextStep struct {
 	Run      format.LogID
 	Provider provider.Provider
 	Model    string
+	Params   jsontext.Value // see [Executor]
 	// Definition is for sessions that have none. Nil: [DefaultDefinition] in
 	// the vocabulary of the session's vendor.
 	Definition *schema.Definition
@@ -53,12 +54,24 @@ func isRun(c *conversation) bool {
 	return link != nil && link.Kind == linkNextStep
 }
 
+// SessionOfRun returns the session whose steps a run asks for again.
+func SessionOfRun(ctx context.Context, store format.Store, run format.LogID) (format.LogID, error) {
+	s, err := openSession(ctx, store, run, SystemClock{}, RandomIDs{})
+	if err != nil {
+		return format.LogID{}, err
+	}
+	if !isRun(s.state) {
+		return format.LogID{}, fmt.Errorf("log %s is no run of another", run)
+	}
+	return format.ParseLogID(s.state.state.Info().Link.Session)
+}
+
 // ErrOverCost: the run has cost what it may. Go on with a higher limit.
 var ErrOverCost = errors.New("the run has cost what it may")
 
 // Comparison is a run compared with the record.
 type Comparison struct {
-	Run   format.LogID // the zero id of a dry run
+	Run   format.LogID // the zero id of a dry run, and if there is no step
 	Steps []StepComparison
 	// Of the steps that were answered:
 	Answered  int
@@ -117,7 +130,7 @@ func (n *NextStep) Compare(ctx context.Context) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.DryRun {
+	if n.DryRun || len(steps) == 0 {
 		return &Comparison{Steps: steps, FirstDivergence: -1}, nil
 	}
 	if err := c.openRun(ctx); err != nil {
@@ -182,6 +195,9 @@ func (c *comparer) load(ctx context.Context) error {
 	}
 	if m := def.Model; m != nil && m.Provider != c.Provider.Describe().Provider {
 		def.Model = nil // its parameters are another provider's
+	}
+	if c.Params != nil {
+		def.Model = &schema.Model{Params: c.Params}
 	}
 	c.definition = def
 	return nil

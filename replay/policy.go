@@ -29,7 +29,14 @@ type PolicyCall struct {
 type Verdict struct {
 	Action Action
 	Reason string // shown to the person asked, or told to the model when denied
+	// By says who decides, for the record: the log then says that permission
+	// was asked for and given, or not, by this policy. Such a verdict answers
+	// open prompts, too. Empty: nothing had to be decided.
+	By string
 }
+
+// decides reports whether the verdict is a decision for the record.
+func (v Verdict) decides() bool { return v.By != "" && (v.Action == Allow || v.Action == Deny) }
 
 // Action is what becomes of a call.
 type Action string
@@ -57,6 +64,9 @@ func (DefaultPolicy) Decide(_ context.Context, call PolicyCall) (Verdict, error)
 	}
 	return Verdict{Action: Ask, Reason: fmt.Sprintf("the tool %s is %s", call.Tool, call.Effect)}, nil
 }
+
+// ByPolicy is who decides where a rule of [Rules] does.
+const ByPolicy = "policy"
 
 // Rules is a policy made of rules; the first that fits decides. Where none
 // fits, [DefaultPolicy] does. A policy file is its JSON.
@@ -105,7 +115,7 @@ func ParseRules(b []byte) (*Rules, error) {
 func (r *Rules) Decide(ctx context.Context, call PolicyCall) (Verdict, error) {
 	for _, rule := range r.Rules {
 		if rule.fits(call) {
-			return Verdict{Action: rule.Action, Reason: rule.Reason}, nil
+			return Verdict{Action: rule.Action, Reason: rule.Reason, By: ByPolicy}, nil
 		}
 	}
 	return DefaultPolicy{}.Decide(ctx, call)

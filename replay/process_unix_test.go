@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
@@ -32,11 +33,13 @@ type child struct {
 	Dir     string         `json:"dir"`
 	Log     string         `json:"log"`
 	Effects string         `json:"effects"` // file that tools append to
-	At      int            `json:"at"`      // the append it ends at, from 1
+	Plan    string         `json:"plan"`    // name of its scenario
+	At      int            `json:"at"`      // the append it ends at, from 1; 0: none
 	After   bool           `json:"after"`   // just after it rather than just before
+	Call    int            `json:"call"`    // the dispatch it ends in, from 1; 0: none
+	Count   string         `json:"count"`   // file for the numbers of appends and dispatches it lived through
 	Signal  syscall.Signal `json:"signal"`  // that it gives itself there
-	Marker  string         `json:"marker"`  // file it makes before a SIGSTOP
-	GoOn    string         `json:"goOn"`    // file it waits for after a SIGSTOP
+	Go      string         `json:"go"`      // file that is there before a SIGCONT
 }
 
 // The child's exit codes besides 0 and 1.
@@ -45,6 +48,9 @@ const exitFenced = 7
 const childTTL = 120 * time.Millisecond
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(idleEnv); dir != "" {
+		os.Exit(runIdle(dir))
+	}
 	if spec := os.Getenv(childEnv); spec != "" {
 		os.Exit(runChild(spec))
 	}
@@ -78,28 +84,44 @@ func (c *child) run() error {
 	if err != nil {
 		return err
 	}
-	x := processExecutor(&signalStore{Store: dir, child: c}, c.Dir, c.Effects, "child")
+	store := &signalStore{Store: dir, child: c}
+	x := processExecutor(store, c.Plan, c.Dir, c.Effects, "child")
+	x.Tools = processTools(c.Effects, store.called)
 	_, err = x.Run(context.Background(), log)
+	if err == nil && c.Count != "" {
+		err = os.WriteFile(c.Count, fmt.Appendf(nil, "%d %d", store.appends, store.calls), 0o600)
+	}
 	return err
 }
 
-var processSteps = []scripted.Step{calls("effectful", "readonly", "effectful"), scripted.Say("done")}
+// plans are what executors in processes are killed in.
+var plans = map[string]scenario{
+	"single":   {steps: []scripted.Step{calls("effectful"), scripted.Say("done")}, allow: replay.Allow},
+	"parallel": {steps: []scripted.Step{calls("effectful", "readonly", "readonly", "effectful"), scripted.Say("done")}, allow: replay.Allow},
+	"gated":    {steps: []scripted.Step{calls("effectful", "readonly", "effectful"), scripted.Say("done")}, allow: replay.Ask},
+}
 
-func processExecutor(store format.Store, dir, file, holder string) *replay.Executor {
-	set := tool.NewSet(
-		fileEffects{"effectful", schema.EffectEffectful, file}, fileEffects{"readonly", schema.EffectReadonly, file},
-	)
+func processExecutor(store format.Store, plan, dir, file, holder string) *replay.Executor {
+	p := plans[plan]
 	return &replay.Executor{
-		Store: store, Provider: scripted.New(processSteps...), Model: "script", Tools: set, Policy: fixedPolicy(replay.Allow),
+		Store: store, Provider: scripted.New(p.steps...), Model: "script", Tools: processTools(file, nil), Policy: fixedPolicy(p.allow),
 		Hints: replay.DirHints{Dir: dir}, TTL: childTTL, Holder: holder,
 	}
 }
 
-// fileEffects is a tool whose effect is a line in a file.
+func processTools(file string, called func()) *tool.Set {
+	return tool.NewSet(
+		fileEffects{"effectful", schema.EffectEffectful, file, called}, fileEffects{"readonly", schema.EffectReadonly, file, called},
+	)
+}
+
+// fileEffects is a tool whose effect is a line in a file; called, if not nil, is
+// called inside every call, before the effect and after it.
 type fileEffects struct {
 	name   string
 	effect schema.Effect
 	file   string
+	called func()
 }
 
 func (e fileEffects) Definition() schema.ToolDefinition {
@@ -112,22 +134,40 @@ func (e fileEffects) Run(_ context.Context, call tool.Call) (tool.Result, error)
 		return tool.Result{}, err
 	}
 	defer f.Close()
+	if e.called != nil {
+		e.called()
+	}
 	_, err = fmt.Fprintln(f, string(call.Args))
+	if e.called != nil {
+		e.called()
+	}
 	return tool.Result{Status: schema.StatusOK, Content: []schema.Part{schema.TextPart("done")}}, err
 }
 
 // signalStore gives its own process a signal at an append.
 type signalStore struct {
 	format.Store
-	child *child
-	mu    sync.Mutex
-	count int
+	child   *child
+	mu      sync.Mutex
+	appends int
+	calls   int // twice in each call: before its effect, and after
+}
+
+// called ends the process in a call.
+func (s *signalStore) called() {
+	s.mu.Lock()
+	s.calls++
+	here := s.calls == s.child.Call
+	s.mu.Unlock()
+	if here {
+		s.signal()
+	}
 }
 
 func (s *signalStore) Append(ctx context.Context, log format.LogID, at int64, entries [][]byte) (int64, error) {
 	s.mu.Lock()
-	s.count++
-	here := s.count == s.child.At
+	s.appends++
+	here := s.appends == s.child.At
 	s.mu.Unlock()
 	if here && !s.child.After {
 		s.signal()
@@ -146,17 +186,14 @@ func (s *signalStore) Watch(ctx context.Context, _ format.LogID, _ int64, _ func
 	return context.Cause(ctx)
 }
 
+// signal returns only when the process was continued: a signal may take effect a
+// moment after it was sent.
 func (s *signalStore) signal() {
-	if s.child.Marker != "" {
-		if err := os.WriteFile(s.child.Marker, nil, 0o600); err != nil {
-			panic(err)
-		}
-	}
 	if err := syscall.Kill(os.Getpid(), s.child.Signal); err != nil {
 		panic(err)
 	}
-	for { // a signal may take effect a moment later
-		if _, err := os.Stat(s.child.GoOn); err == nil {
+	for {
+		if _, err := os.Stat(s.child.Go); err == nil && s.child.Go != "" {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -167,17 +204,17 @@ func (s *signalStore) signal() {
 // processes.
 type processTrial struct {
 	*trial
-	dir, effects string
+	plan, dir, effects string
 }
 
-func newProcessTrial(t *testing.T) *processTrial {
+func newProcessTrial(t *testing.T, plan string) *processTrial {
 	dir := t.TempDir()
 	store, err := format.OpenDirStore(dir, format.WithoutSync())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	p := &processTrial{dir: dir, effects: filepath.Join(t.TempDir(), "effects")}
+	p := &processTrial{plan: plan, dir: dir, effects: filepath.Join(t.TempDir(), "effects")}
 	inbox := &replay.Inbox{Store: store}
 	log, err := inbox.Create(t.Context(), schema.SessionOpened{})
 	if err != nil {
@@ -190,7 +227,7 @@ func newProcessTrial(t *testing.T) *processTrial {
 
 func (p *processTrial) start(c child) *exec.Cmd {
 	p.t.Helper()
-	c.Dir, c.Log, c.Effects = p.dir, p.log.String(), p.effects
+	c.Plan, c.Dir, c.Log, c.Effects = p.plan, p.dir, p.log.String(), p.effects
 	spec, err := json.Marshal(c)
 	if err != nil {
 		p.t.Fatal(err)
@@ -208,13 +245,16 @@ func (p *processTrial) start(c child) *exec.Cmd {
 // run out.
 func (p *processTrial) takeOver() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
-		out, err := processExecutor(p.store, p.dir, p.effects, "parent").Run(ctx, p.log)
+		out, err := processExecutor(p.store, p.plan, p.dir, p.effects, "parent").Run(ctx, p.log)
 		switch {
 		case errors.Is(err, replay.ErrHeld) && ctx.Err() == nil:
 			time.Sleep(20 * time.Millisecond)
+			continue
+		case err == nil && out.Status == replay.StatusPermission:
+			p.allowAll(out.Standing.Permissions)
 			continue
 		case err != nil:
 			p.t.Fatalf("take over: %v\n%s", err, strings.Join(p.story(), "\n"))
@@ -225,57 +265,141 @@ func (p *processTrial) takeOver() {
 	}
 }
 
-// checkEffects checks that each effectful call took effect at most once and has
-// one answer.
+// allowAll answers prompts as another process would.
+func (p *processTrial) allowAll(open []replay.OpenCall) {
+	p.t.Helper()
+	for _, call := range open {
+		if _, err := p.inbox.Decide(p.t.Context(), p.log, replay.Answer{Call: call.Key, Decision: schema.DecisionAllow}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// checkEffects checks that each effectful call took effect at most once and that
+// every call has one answer.
 func (p *processTrial) checkEffects(where string) {
 	p.t.Helper()
 	b, err := os.ReadFile(p.effects)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		p.t.Fatal(err)
 	}
-	for _, args := range []string{`{"n":"effectful-0"}`, `{"n":"effectful-2"}`} {
-		if n := strings.Count(string(b), args+"\n"); n > 1 {
-			p.t.Errorf("%s: %s took effect %d times\n%s", where, args, n, strings.Join(p.story(), "\n"))
-		}
-	}
 	answers := map[schema.CallKey]int{}
 	for _, ev := range p.events() {
-		if d, ok := ev.Data.(*schema.ToolResult); ok {
+		switch d := ev.Data.(type) {
+		case *schema.ToolResult:
 			answers[d.CallKey]++
+		case *schema.ModelOutput:
+			for _, block := range d.Blocks {
+				if block.Type != schema.BlockToolCall {
+					continue
+				}
+				answers[block.CallKey] += 0
+				if n := strings.Count(string(b), string(block.Args)+"\n"); n > 1 && block.Name == "effectful" {
+					p.t.Errorf("%s: %s took effect %d times\n%s", where, block.Args, n, strings.Join(p.story(), "\n"))
+				}
+			}
 		}
 	}
-	for _, key := range []schema.CallKey{"1/1/0", "1/1/1", "1/1/2"} {
-		if answers[key] != 1 {
-			p.t.Errorf("%s: call %s has %d answers\n%s", where, key, answers[key], strings.Join(p.story(), "\n"))
+	for key, n := range answers {
+		if n != 1 {
+			p.t.Errorf("%s: call %s has %d answers\n%s", where, key, n, strings.Join(p.story(), "\n"))
 		}
 	}
 }
 
-// TestKill9 kills an executor's process before or after every append, with
-// OWNLOG_SOAK before and after; another goes on.
-func TestKill9(t *testing.T) {
-	for n := 1; ; n++ {
-		killed := false
-		for _, after := range []bool{false, true} {
-			if !soak() && after == (n%2 == 0) {
-				continue
-			}
-			p := newProcessTrial(t)
-			err := p.start(child{At: n, After: after, Signal: syscall.SIGKILL}).Wait()
-			var exit *exec.ExitError
-			if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
-				killed = true
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			p.takeOver()
-			p.checkEffects(fmt.Sprintf("kill -9 at append %d, after %t", n, after))
+// untilKilled runs executors in processes of their own, answering prompts in
+// between, until one kills itself; killed is false if the session ended first.
+func (p *processTrial) untilKilled(c child) (killed bool) {
+	p.t.Helper()
+	for {
+		c.Count = filepath.Join(p.t.TempDir(), "count")
+		err := p.start(c).Wait()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+			return true
 		}
-		if !killed {
-			if n < 8 {
-				t.Errorf("only %d appends", n-1)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		st, err := replay.Look(p.t.Context(), p.store, p.log)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(st.Permissions) == 0 {
+			return false
+		}
+		// What is asked for is there although its process is gone.
+		p.allowAll(st.Permissions)
+		b, err := os.ReadFile(c.Count)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		var appends, calls int
+		if _, err := fmt.Sscan(string(b), &appends, &calls); err != nil {
+			p.t.Fatal(err)
+		}
+		c.At, c.Call = c.At-appends, c.Call-calls // the same place, counted from here
+	}
+}
+
+// TestKill9 kills an executor's process at every append and inside every call, of
+// single, parallel and gated tools; another goes on. At appends it is before or
+// after, with OWNLOG_SOAK before and after.
+func TestKill9(t *testing.T) {
+	for plan := range plans {
+		t.Run(plan, func(t *testing.T) {
+			t.Parallel()
+			calm := newProcessTrial(t, plan)
+			calm.takeOver()
+			want := calm.essence()
+			points := 0
+			try := func(where string, c child) bool {
+				c.Signal = syscall.SIGKILL
+				p := newProcessTrial(t, plan)
+				killed := p.untilKilled(c)
+				p.takeOver()
+				p.checkEffects(where)
+				if diff := cmp.Diff(want, p.essence()); diff != "" {
+					t.Errorf("%s: the log differs from an undisturbed one (-want +got):\n%s", where, diff)
+				}
+				checkValid(t, p.store, p.log)
+				points++
+				return killed
 			}
-			return
+			for n, killed := 1, true; killed; n++ {
+				killed = try(fmt.Sprintf("kill -9 at append %d, after %t", n, n%2 == 1), child{At: n, After: n%2 == 1})
+				if soak() {
+					killed = try(fmt.Sprintf("kill -9 at append %d, after %t", n, n%2 == 0), child{At: n, After: n%2 == 0}) || killed
+				}
+				if !killed && n < 8 {
+					t.Errorf("only %d appends", n-1)
+				}
+			}
+			n := 1
+			for try(fmt.Sprintf("kill -9 in call, place %d", n), child{Call: n}) {
+				n++
+			}
+			if calls := strings.Count(strings.Join(calm.story(), "\n"), "tool.result"); n-1 != 2*calls {
+				t.Errorf("killed at %d places in %d calls, want two in each", n-1, calls)
+			}
+			t.Logf("%d places", points)
+		})
+	}
+}
+
+// stopOrEnd waits until a process has stopped or ended. One that has ended must
+// not be waited for again.
+func stopOrEnd(t *testing.T, cmd *exec.Cmd) syscall.WaitStatus {
+	t.Helper()
+	for {
+		var state syscall.WaitStatus
+		_, err := syscall.Wait4(cmd.Process.Pid, &state, syscall.WUNTRACED, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			t.Fatal(err)
+		default:
+			return state
 		}
 	}
 }
@@ -286,27 +410,19 @@ func TestKill9(t *testing.T) {
 func TestStoppedExecutorIsFenced(t *testing.T) {
 	fenced := 0
 	for n := 1; n <= 20; n++ {
-		p := newProcessTrial(t)
-		marker, goOn := filepath.Join(t.TempDir(), "stopped"), filepath.Join(t.TempDir(), "on")
-		cmd := p.start(child{At: n, After: true, Signal: syscall.SIGSTOP, Marker: marker, GoOn: goOn})
+		p := newProcessTrial(t, "parallel")
+		goOn := filepath.Join(t.TempDir(), "go")
+		cmd := p.start(child{At: n, After: true, Signal: syscall.SIGSTOP, Go: goOn})
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		stopped := false
-		for !stopped {
-			select {
-			case err := <-done:
-				if err != nil {
-					t.Fatal(err)
-				}
-				if fenced < 6 {
-					t.Errorf("only %d executors were fenced", fenced)
-				}
-				return // it has no n-th append
-			case <-time.After(5 * time.Millisecond):
-				_, err := os.Stat(marker)
-				stopped = err == nil
+		state := stopOrEnd(t, cmd)
+		if !state.Stopped() {
+			if state.ExitStatus() != 0 {
+				t.Fatalf("the executor ended with %d", state.ExitStatus())
 			}
+			if fenced < 6 {
+				t.Errorf("only %d executors were fenced", fenced)
+			}
+			return // it has no n-th append
 		}
 		p.takeOver()
 		size := len(p.events())
@@ -314,7 +430,10 @@ func TestStoppedExecutorIsFenced(t *testing.T) {
 		if err := os.WriteFile(goOn, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := goOnUntil(t, cmd, done)
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		err := cmd.Wait()
 		where := fmt.Sprintf("stopped after append %d", n)
 		p.checkEffects(where)
 		if now := len(p.events()); now != size {
@@ -329,22 +448,6 @@ func TestStoppedExecutorIsFenced(t *testing.T) {
 			fenced++
 		case err != nil:
 			t.Errorf("%s: %v", where, err)
-		}
-	}
-}
-
-// goOnUntil lets a stopped process go on until it ends, even if the stop comes
-// late.
-func goOnUntil(t *testing.T, cmd *exec.Cmd, done <-chan error) error {
-	t.Helper()
-	for {
-		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Fatal(err)
-		}
-		select {
-		case err := <-done:
-			return err
-		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -116,6 +116,69 @@ func TestPolicyDenies(t *testing.T) {
 	}
 }
 
+// TestPolicyIsOnRecord: what a rule allows or denies is in the log as a prompt and
+// its decision, beside the start or the answer, so that it can be told later who
+// allowed what.
+func TestPolicyIsOnRecord(t *testing.T) {
+	r := newRig(t)
+	x := r.executor(calls("effectful", "keyed", "readonly"), scripted.Say("done"))
+	e := newEffects("effectful", schema.EffectEffectful)
+	x.Tools = tool.NewSet(e, newEffects("keyed", schema.EffectKeyed), newEffects("readonly", schema.EffectReadonly))
+	rules, err := replay.ParseRules([]byte(`{"rules":[{"tool":"effectful","action":"allow","reason":"known to be fine"},{"tool":"keyed","action":"deny","reason":"not here"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Policy = rules
+	r.say("go")
+	r.run(x, replay.StatusIdle)
+	r.wantStory(
+		"session.opened 0/0", "user.message 1/0 typed", "lease.acquired 0/0 epoch 1", "session.defined 0/0 epoch 1",
+		"model.requested 1/1 epoch 1 attempt 1", "model.output 1/1 epoch 1",
+		"permission.requested 1/1 epoch 1 1/1/1", "permission.decided 1/1 epoch 1 1/1/1 deny", "tool.result 1/1 epoch 1 1/1/1 denied",
+		"permission.requested 1/1 epoch 1 1/1/0", "permission.decided 1/1 epoch 1 1/1/0 allow",
+		"tool.started 1/1 epoch 1 1/1/0 attempt 1 effectful", "tool.result 1/1 epoch 1 1/1/0 ok",
+		"tool.started 1/1 epoch 1 1/1/2 attempt 1 readonly", "tool.result 1/1 epoch 1 1/1/2 ok",
+		"model.requested 1/2 epoch 1 attempt 1", "model.output 1/2 epoch 1", "turn.finished 1/0 epoch 1 end_turn", "lease.released 0/0 epoch 1",
+	)
+	for _, ev := range r.events() {
+		if d, ok := ev.Data.(*schema.PermissionDecided); ok && (d.By != replay.ByPolicy || d.Message.Inline == "") {
+			t.Errorf("decided by %q, %q: want the policy and its reason", d.By, d.Message.Inline)
+		}
+	}
+}
+
+// TestPolicyAnswersOpenPrompts: an executor that comes with rules answers prompts
+// that one without them has left open; the default policy leaves them.
+func TestPolicyAnswersOpenPrompts(t *testing.T) {
+	r := newRig(t)
+	e := newEffects("effectful", schema.EffectEffectful)
+	executor := func(rules string) *replay.Executor {
+		x := r.executor(calls("effectful"), scripted.Say("done"))
+		x.Tools = tool.NewSet(e)
+		if rules != "" {
+			parsed, err := replay.ParseRules([]byte(rules))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.Policy = parsed
+		}
+		return x
+	}
+	r.say("go")
+	r.run(executor(""), replay.StatusPermission)
+	size := len(r.events())
+	for _, rules := range []string{"", `{"rules":[]}`, `{"rules":[{"action":"ask"}]}`} {
+		r.run(executor(rules), replay.StatusPermission)
+	}
+	if n := len(r.events()); n != size {
+		t.Errorf("a policy that decides nothing wrote %d entries", n-size)
+	}
+	r.run(executor(`{"rules":[{"tool":"eff*","action":"allow"}]}`), replay.StatusIdle)
+	if n := strings.Count(strings.Join(r.story(), "\n"), "permission.requested"); n != 1 || e.ran[`{"n":"effectful-0"}`] != 1 {
+		t.Errorf("%d prompts, ran %v: want the one that was open answered, and the call run once", n, e.ran)
+	}
+}
+
 func TestRetriesAreEntries(t *testing.T) {
 	r := newRig(t)
 	step := scripted.Say("at last")
@@ -231,7 +294,7 @@ func TestInterrupts(t *testing.T) {
 	t.Run("while a model answers", func(t *testing.T) {
 		r := newRig(t)
 		r.say("go")
-		x := r.executor(scripted.Step{Blocks: scripted.Say("never").Blocks, DelayMS: 20_000})
+		x := r.executor(scripted.Step{Blocks: scripted.Say("never").Blocks, DelayMS: 600_000})
 		x.OnEvent = func(log format.LogID, _ int64, ev *schema.Event) {
 			if ev.Type == schema.TypeModelRequested {
 				go func() { _, _ = r.inbox.Interrupt(context.Background(), log, "enough") }()
@@ -257,18 +320,36 @@ func TestInterrupts(t *testing.T) {
 	})
 }
 
+// gated is a provider that answers only once its gate is open.
+type gated struct {
+	provider.Provider
+	gate chan struct{}
+}
+
+func (g gated) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
+	select {
+	case <-g.gate:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return g.Provider.Send(ctx, req, stream)
+}
+
 // TestQueuedMessage: what is said while a model answers comes behind the answer
 // in the next request, which the model has not seen.
 func TestQueuedMessage(t *testing.T) {
 	r := newRig(t)
-	step := calls("readonly")
-	step.DelayMS = 100
-	steps := []scripted.Step{step, {Expect: "also this", Blocks: scripted.Say("done").Blocks}}
-	x := r.executor(steps...)
+	steps := []scripted.Step{calls("readonly"), {Expect: "also this", Blocks: scripted.Say("done").Blocks}}
+	x := r.executor()
+	gate := make(chan struct{})
+	x.Provider = gated{scripted.New(steps...), gate}
 	x.Tools = tool.NewSet(newEffects("readonly", schema.EffectReadonly))
 	x.OnEvent = func(log format.LogID, _ int64, ev *schema.Event) {
 		if ev.Type == schema.TypeModelRequested && ev.Step == 1 {
-			go func() { _, _ = r.inbox.Say(context.Background(), log, schema.TextPart("also this")) }()
+			go func() {
+				defer close(gate)
+				_, _ = r.inbox.Say(context.Background(), log, schema.TextPart("also this"))
+			}()
 		}
 	}
 	r.say("go")
@@ -330,7 +411,7 @@ func TestCancelledRunGoesOnLater(t *testing.T) {
 	r := newRig(t)
 	r.say("go")
 	ctx, cancel := context.WithCancel(t.Context())
-	x := r.executor(scripted.Step{Blocks: scripted.Say("hi").Blocks, DelayMS: 20_000})
+	x := r.executor(scripted.Step{Blocks: scripted.Say("hi").Blocks, DelayMS: 600_000})
 	x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
 		if ev.Type == schema.TypeModelRequested {
 			cancel()
@@ -345,6 +426,41 @@ func TestCancelledRunGoesOnLater(t *testing.T) {
 	r.run(r.executor(scripted.Say("hi")), replay.StatusIdle)
 	if !strings.Contains(strings.Join(r.story(), "\n"), "model.requested 1/1 epoch 2 attempt 2") {
 		t.Errorf("the request was not sent again:\n%s", strings.Join(r.story(), "\n"))
+	}
+}
+
+// TestCancelledInACall: an executor that is stopped while tools run leaves the
+// answer of one that must not be repeated, and lets the next run the others again.
+func TestCancelledInACall(t *testing.T) {
+	for _, effect := range []schema.Effect{schema.EffectEffectful, schema.EffectReadonly} {
+		r := newRig(t)
+		r.say("go")
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := 0
+		slow := action{"slow", effect, func(ctx context.Context, _ tool.Call) (tool.Result, error) {
+			if ran++; ran > 1 {
+				return ok("done"), nil
+			}
+			cancel()
+			<-ctx.Done()
+			return tool.Result{Status: schema.StatusCancelled}, nil
+		}}
+		x := r.executor(calls("slow"), scripted.Say("done"))
+		x.Tools, x.Policy = tool.NewSet(slow), fixedPolicy(replay.Allow)
+		if _, err := x.Run(ctx, r.log); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s: %v, want canceled", effect, err)
+		}
+		if st, err := replay.Look(t.Context(), r.store, r.log); err != nil || st.Held || !st.Running {
+			t.Errorf("%s: after a cancelled run: %+v, %v", effect, st, err)
+		}
+		r.run(x, replay.StatusIdle)
+		want, status := 1, schema.StatusCancelled
+		if effect == schema.EffectReadonly {
+			want, status = 2, schema.StatusOK
+		}
+		if res := r.resultOf("1/1/0"); ran != want || res.Status != status {
+			t.Errorf("%s: ran %d times, answered %s; want %d times, %s", effect, ran, res.Status, want, status)
+		}
 	}
 }
 

@@ -3,6 +3,9 @@ package replay
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay/provider"
@@ -70,15 +73,19 @@ func verifyOne(ctx context.Context, s *session, d *definitions, seq int64, ev *s
 		Seq: seq, Turn: ev.Turn, Step: ev.Step, Attempt: asked.Attempt, Provider: asked.Provider, API: asked.API,
 		Model: asked.Model, Want: asked.RequestSHA256, Status: CheckSkipped,
 	}
+	rules, uncompacted := strings.CutSuffix(asked.Projection, uncompactedRules)
 	p, ok := projector(asked.Provider, asked.API)
 	switch {
+	case isRun(s.state):
+		check.Reason = "made from the history of log " + s.state.state.Info().Link.Session
+		return check, nil
 	case asked.RequestSHA256 == "":
 		check.Reason = "no digest was recorded"
 		return check, nil
 	case !ok:
 		check.Reason = "no provider of that name and api"
 		return check, nil
-	case p.Describe().Projection != asked.Projection:
+	case p.Describe().Projection != rules:
 		check.Reason = fmt.Sprintf("made by the rules %s; these are %s", asked.Projection, p.Describe().Projection)
 		return check, nil
 	}
@@ -86,7 +93,7 @@ func verifyOne(ctx context.Context, s *session, d *definitions, seq int64, ev *s
 	if err != nil {
 		return check, err
 	}
-	view, err := s.state.view()
+	view, err := s.state.view(viewOptions(uncompacted)...)
 	if err != nil {
 		return check, err
 	}
@@ -132,8 +139,10 @@ func eachEvent(ctx context.Context, store format.Store, log format.LogID, size i
 
 // ProjectNow makes the request that an executor with that provider would send
 // next, from the log as it stands, and sends nothing. It works on mirrors too.
-// Tools and system prompt are those of the log, or of [DefaultDefinition].
-func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string) (*provider.Request, error) {
+// Tools and system prompt are those of the log, or of [DefaultDefinition]; params
+// are as in [Executor]. Uncompacted takes the history as if it had never been
+// compacted.
+func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string, params jsontext.Value, uncompacted bool) (*provider.Request, error) {
 	s, err := openSession(ctx, store, log, SystemClock{}, RandomIDs{})
 	if err != nil {
 		return nil, err
@@ -152,7 +161,10 @@ func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p pro
 	if m := def.Model; m != nil && m.Provider != p.Describe().Provider {
 		def.Model = nil // its parameters are another provider's
 	}
-	view, err := s.state.view()
+	if params != nil {
+		def.Model = &schema.Model{Params: params}
+	}
+	view, err := s.state.view(viewOptions(uncompacted)...)
 	if err != nil {
 		return nil, err
 	}

@@ -209,8 +209,13 @@ func (s *schedule) finished(f finishedRun) {
 	var held *HeldError
 	switch {
 	case errors.As(f.err, &held):
-		s.wakeAt(item, held.Until)
-		return // somebody else's business
+		// Somebody else's business, until the lease ends or is given back.
+		next := s.clock.Now().Add(orDefault(s.worker.Poll, defaultPoll))
+		if held.Until.Before(next) {
+			next = held.Until
+		}
+		s.wakeAt(item, next)
+		return
 	case errors.Is(f.err, ErrFenced):
 		item.size = 0 // look again at what the other has made of it
 	case errors.Is(f.err, ErrRedacted), errors.Is(f.err, ErrUnsupported):

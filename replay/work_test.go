@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -58,7 +57,7 @@ func TestWorkersShareAStore(t *testing.T) {
 				Store: store, Sessions: 8, Poll: 10 * time.Millisecond, UntilIdle: true,
 				Executor: &replay.Executor{
 					Provider: provider.Limit(scripted.New(failing, scripted.Say("done")), 4), Model: "script", Tools: tool.NewSet(count),
-					Policy: fixedPolicy(replay.Allow), Holder: fmt.Sprint("worker ", w), Retry: replay.Retry{Base: time.Millisecond}, TTL: 100 * time.Millisecond,
+					Policy: fixedPolicy(replay.Allow), Holder: fmt.Sprint("worker ", w), Retry: replay.Retry{Base: time.Millisecond}, TTL: 10 * time.Minute,
 				},
 				OnOutcome: func(log format.LogID, _ replay.Outcome, err error) {
 					if errors.Is(err, replay.ErrFenced) { // it was slower than its lease
@@ -123,33 +122,73 @@ func TestWorkerStopsBetweenSteps(t *testing.T) {
 	}
 }
 
-// BenchmarkIdleSessions measures the memory that a worker needs beside the store
-// for 10,000 sessions that wait for people.
-func BenchmarkIdleSessions(b *testing.B) {
+// busy is a model that counts how many requests are under way and answers when
+// told to.
+type busy struct {
+	provider.Provider
+	mu        sync.Mutex
+	now, most int
+	arrived   chan struct{}
+	gate      chan struct{}
+}
+
+func (b *busy) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
+	b.mu.Lock()
+	b.now++
+	b.most = max(b.most, b.now)
+	b.mu.Unlock()
+	b.arrived <- struct{}{}
+	<-b.gate
+	b.mu.Lock()
+	b.now--
+	b.mu.Unlock()
+	return b.Provider.Send(ctx, req, stream)
+}
+
+// TestWorkerWithItsHandsFull: a worker claims no lease of a session that it has no
+// hand for, and sends a provider no more requests than it may.
+func TestWorkerWithItsHandsFull(t *testing.T) {
+	const sessions, hands, requests = 9, 4, 2
 	store := new(format.MemStore)
-	crowd(b, store, 10_000)
+	logs := crowd(t, store, sessions)
+	model := &busy{Provider: scripted.New(scripted.Say("done")), arrived: make(chan struct{}, sessions), gate: make(chan struct{})}
 	worker := &replay.Worker{
-		Store: store, UntilIdle: true, Poll: 10 * time.Millisecond,
-		Executor: &replay.Executor{Provider: scripted.New(scripted.Say("hi")), Model: "script"},
+		Store: store, Sessions: hands, Poll: 10 * time.Millisecond, UntilIdle: true,
+		Executor: &replay.Executor{Provider: provider.Limit(model, requests), Model: "script"},
 	}
-	if err := worker.Work(context.Background()); err != nil {
-		b.Fatal(err)
+	done := make(chan error, 1)
+	go func() { done <- worker.Work(t.Context()) }()
+	for range requests {
+		<-model.arrived
 	}
-	var before, after runtime.MemStats
-	for b.Loop() {
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		worker.UntilIdle = false
-		done := make(chan error, 1)
-		go func() { done <- worker.Work(ctx) }()
-		time.Sleep(2 * time.Second)
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		cancel()
-		if err := <-done; err != nil {
-			b.Fatal(err)
+	held := func() (n int) {
+		for _, log := range logs {
+			st, err := replay.Look(t.Context(), store, log)
+			if err != nil {
+				t.Error(err)
+			}
+			if st.Held {
+				n++
+			}
 		}
-		b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/(1<<20), "MiB/10k-sessions")
+		return n
+	}
+	for held() < hands { // the other hands get there, too
+		time.Sleep(time.Millisecond)
+	}
+	if n := held(); n > hands {
+		t.Errorf("%d leases are held by a worker with %d hands", n, hands)
+	}
+	close(model.gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if model.most > requests {
+		t.Errorf("%d requests were under way, want at most %d", model.most, requests)
+	}
+	for _, log := range logs {
+		if st, err := replay.Look(t.Context(), store, log); err != nil || st.Running || st.Held {
+			t.Errorf("log %s: %+v, %v", log, st, err)
+		}
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,8 +22,6 @@ import (
 	"github.com/ownlog/ownlog/fixtures"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
-	"github.com/ownlog/ownlog/replay/provider/scripted"
-	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -31,7 +31,7 @@ func (s *session) demoVerb() *cli.Command {
 		Name:  "demo",
 		Usage: "the whole path on bundled recordings, offline",
 		Description: "It imports recordings of three vendors' tools into a store of its own, checks them, gives them back, resumes\n" +
-			"one with another model through a permission prompt, and writes tables. Every figure it prints is computed.",
+			"one with another model through a permission prompt that outlives its process, and writes tables. Every figure it prints is computed.",
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "dir", Usage: "folder to work in (default: a temporary one, which is kept)"}},
 		Action: s.runDemo,
 	}
@@ -236,9 +236,20 @@ func (d *demo) giveBack() error {
 	return nil
 }
 
+// demoScript is what the model of the demo answers.
+const demoScript = `{"steps":[
+ {"blocks":[{"type":"text","text":"I will write it down."},
+            {"type":"tool_call","name":"write","args":{"path":"note.txt","content":"the log is ours\n"}}]},
+ {"blocks":[{"type":"text","text":"It is written in note.txt."}]}
+]}
+`
+
+const demoNote = "the log is ours\n"
+
 // resume goes on with a session of another vendor: a model that is a script wants
-// to write a file, which needs permission, which comes from elsewhere.
-func (d *demo) resume() (err error) {
+// to write a file, which needs permission. The process that asked is killed; the
+// answer comes from another, and a third goes on.
+func (d *demo) resume() error {
 	f, err := d.pick("claude-code")
 	if err != nil {
 		return err
@@ -252,64 +263,123 @@ func (d *demo) resume() (err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return err
 	}
-	workspace, err := tool.OpenWorkspace(work)
-	if err != nil {
+	script := filepath.Join(d.dir, "script.json")
+	if err := os.WriteFile(script, []byte(demoScript), 0o600); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, workspace.Close()) }()
 	inbox := &replay.Inbox{Store: d.store}
 	log, _, err := inbox.Prepare(d.c.Context, mirror, "demo")
 	if err != nil {
 		return err
 	}
-	if _, err := inbox.Say(d.c.Context, log, schema.TextPart("Write down that the log is ours now.")); err != nil {
+	flags := []string{log.String(), "--provider", "scripted", "--script", script, "--model", "demo", "--workdir", work}
+	d.say("resumed on a fork by another model, in a process of its own:\n")
+	ask := append([]string{"resume", "--prompt", "Write down that the log is ours now.", "--no-ask", "--wait"}, flags...)
+	if err := d.killAtPrompt(log, ask); err != nil {
 		return err
 	}
-	const note = "the log is ours\n"
-	d.say("resumed on a fork by another model:\n")
-	x := &replay.Executor{
-		Store: d.store, Model: "demo", Tools: tool.Builtin(), Workspace: workspace, Hints: replay.DirHints{Dir: d.store.Dir()},
-		Provider: scripted.New(
-			scripted.Call("I will write it down.", "write", `{"path":"note.txt","content":"the log is ours\n"}`),
-			scripted.Say("It is written in note.txt.")),
-		OnEvent: func(_ format.LogID, seq int64, ev *schema.Event) {
-			line := timeline.Describe(ev)
-			d.say("%6d  %-10s %s\n", seq, line.Who, oneLine(line.Text, 90))
-		},
+	note := filepath.Join(work, "note.txt")
+	if _, err := os.Stat(note); err == nil {
+		return checkFailed(errors.New("the tool ran before it was allowed"))
 	}
-	waiting, err := x.Run(d.c.Context, log)
-	if err != nil {
-		return err
+	d.say("that process was killed. The question is in the log; another process answers it, a third goes on:\n")
+	for _, args := range [][]string{{"allow", log.String(), "--by", "demo"}, append([]string{"resume"}, flags...)} {
+		if err := d.other(args); err != nil {
+			return err
+		}
 	}
-	if waiting.Status != replay.StatusPermission || len(waiting.Standing.Permissions) == 0 {
-		return fmt.Errorf("the session is %s instead of waiting for permission", waiting.Status)
-	}
-	if _, err := inbox.Decide(d.c.Context, log, replay.Answer{Decision: schema.DecisionAllow, By: "demo"}); err != nil {
-		return err
-	}
-	done, err := x.Run(d.c.Context, log)
-	if err != nil {
-		return err
-	}
-	if got, err := os.ReadFile(filepath.Join(work, "note.txt")); err != nil || string(got) != note {
+	if got, err := os.ReadFile(note); err != nil || string(got) != demoNote {
 		return errors.Join(checkFailed(errors.New("the tool did not write what the model asked for")), err)
 	}
-	after, err := d.store.Head(d.c.Context, mirror, -1)
+	return d.resumed(f.Vendor, log, before, note)
+}
+
+// resumed checks that the mirror is as it was and notes how the session stands.
+func (d *demo) resumed(vendor string, log format.LogID, before format.Head, note string) error {
+	after, err := d.store.Head(d.c.Context, before.Log, -1)
 	if err != nil {
 		return err
 	}
 	if after != before {
 		return checkFailed(fmt.Errorf("the mirror %s changed to %s", before, after))
 	}
+	at, err := replay.Look(d.c.Context, d.store, log)
+	if err != nil {
+		return err
+	}
+	if at.Running || len(at.Permissions) > 0 {
+		return checkFailed(errors.New("the resumed session has not come to an end"))
+	}
 	head, err := d.store.Head(d.c.Context, log, -1)
 	if err != nil {
 		return err
 	}
 	d.say("\n")
-	d.did("resume", fmt.Sprintf("a session of %s on a fork, %d responses, 1 permission asked and answered: %s",
-		f.Vendor, waiting.Steps+done.Steps, done.Status), filepath.Join(work, "note.txt"))
+	d.did("resume", fmt.Sprintf("a session of %s on a fork: 1 prompt, its process killed, answered by another, finished by a third", vendor), note)
 	d.did("", head.String(), "")
 	return nil
+}
+
+// other runs this command in another process, on the demo's store.
+func (d *demo) other(args []string) error {
+	cmd, err := d.command(args)
+	if err != nil {
+		return err
+	}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("ownlog %s: %w", args[0], err)
+	}
+	return nil
+}
+
+func (d *demo) command(args []string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(d.c.Context, self, append(args, "--store", d.store.Dir())...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stderr = d.Err
+	if !d.c.Bool("json") {
+		cmd.Stdout = d.Out
+	}
+	return cmd, nil
+}
+
+// killAtPrompt runs this command in another process until it waits for permission
+// in a log, and kills it there.
+func (d *demo) killAtPrompt(log format.LogID, args []string) error {
+	cmd, err := d.command(args)
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("the process ended before it asked: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		at, err := replay.Look(d.c.Context, d.store, log)
+		if err != nil {
+			return errors.Join(err, cmd.Process.Kill())
+		}
+		// It gives the lease back before it waits.
+		if len(at.Permissions) == 0 || at.Held {
+			continue
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			return err
+		}
+		if err := <-ended; err == nil {
+			return checkFailed(errors.New("the process ended instead of being killed"))
+		}
+		return nil
+	}
 }
 
 func (d *demo) tables() error {

@@ -21,7 +21,7 @@ type importView struct {
 	json     bool
 	verbose  bool
 	progress *progressLine
-	grown    map[format.LogID]bool // logs with new entries
+	grown    map[format.LogID]bool // logs with new entries; whether they are sealed
 	report   schema.Fidelity       // of all files
 }
 
@@ -36,7 +36,8 @@ func newImportView(s *session, c *cli.Context) *importView {
 func (v *importView) file(r convert.FileResult) {
 	for _, o := range r.Outcomes {
 		if o.Appended > 0 {
-			v.grown[o.Log] = true
+			sealed, known := v.grown[o.Log]
+			v.grown[o.Log] = o.Sealed && (sealed || !known)
 		}
 		if o.Report != nil {
 			v.report.Merge(o.Report)

@@ -27,15 +27,16 @@ func (s *session) replayVerb() *cli.Command {
 	return &cli.Command{
 		Name:      "replay",
 		Usage:     "ask a model for every recorded step again, or check recorded requests",
-		ArgsUsage: "LOG[@SIZE]",
+		ArgsUsage: "LOG[@SIZE]...",
 		Description: "next-step asks for each recorded response on the recorded history before it and compares; no tool runs. The\n" +
 			"answers are a log of their own: --run goes on with it. verify projects each recorded request again, asks\n" +
-			"nobody, and exits 1 if a digest differs.",
+			"nobody, and exits 1 if a digest differs. With several LOGs each has a report, and a run, of its own.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Value: modeNextStep, Usage: modeNextStep + " or " + modeVerify},
-			&cli.StringFlag{Name: "run", Usage: "log of an earlier run to go on with"},
+			&cli.StringSliceFlag{Name: "run", Usage: "log of an earlier run to go on with; may be repeated, one for each LOG"},
+			&cli.BoolFlag{Name: "all", Usage: "every log of the store"},
 			&cli.IntFlag{Name: "parallel", Value: 4, Usage: "requests at once"},
-			&cli.Float64Flag{Name: "max-cost", Usage: "stop when the answers have cost so many US dollars"},
+			&cli.Float64Flag{Name: "max-cost", Usage: "stop when the answers, of all LOGs, have cost so many US dollars"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print requests and losses, send nothing"},
 		}, providerFlags()...),
 		Action: s.runReplay,
@@ -43,21 +44,33 @@ func (s *session) replayVerb() *cli.Command {
 }
 
 func (s *session) runReplay(c *cli.Context) (err error) {
-	ref, err := s.oneLog(c)
+	if c.Bool("all") == (c.NArg() > 0) {
+		return usageError(errors.New("replay takes one LOG or more, or --all"))
+	}
+	mode := c.String("mode")
+	if mode != modeNextStep && mode != modeVerify {
+		return usageError(fmt.Errorf("--mode %s: want %s or %s", mode, modeNextStep, modeVerify))
+	}
+	store, refs, err := s.manyLogs(c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ref.Store.Close()) }()
-	switch c.String("mode") {
-	case modeNextStep:
-		return s.nextStep(c, ref)
-	case modeVerify:
-		return s.verifyRequests(c, ref)
+	defer func() {
+		for _, ref := range refs {
+			if ref.Store != store {
+				err = errors.Join(err, ref.Store.Close())
+			}
+		}
+		err = errors.Join(err, store.Close())
+	}()
+	if mode == modeVerify {
+		return s.verifyAll(c, refs)
 	}
-	return usageError(fmt.Errorf("--mode %s: want %s or %s", c.String("mode"), modeNextStep, modeVerify))
+	return s.nextSteps(c, refs)
 }
 
-func (s *session) nextStep(c *cli.Context, ref logRef) error {
+// nextSteps compares one session after the other, as long as the money lasts.
+func (s *session) nextSteps(c *cli.Context, refs []logRef) error {
 	p, err := s.newProvider(c)
 	if err != nil {
 		return err
@@ -65,24 +78,67 @@ func (s *session) nextStep(c *cli.Context, ref logRef) error {
 	if c.String("model") == "" {
 		return usageError(errors.New("say which --model"))
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return err
 	}
-	n := &replay.NextStep{
-		Store: ref.Store, Log: ref.Log, Size: ref.Size, Provider: p, Model: c.String("model"), Parallel: c.Int("parallel"),
-		MaxCost: int64(c.Float64("max-cost") * 1e9), Price: replay.PriceBy(prices), DryRun: c.Bool("dry-run"),
-	}
-	if name := c.String("run"); name != "" {
-		if n.Run, err = format.ParseLogID(name); err != nil {
-			return usageError(fmt.Errorf("--run: %w", err))
-		}
-	}
-	result, err := n.Compare(c.Context)
-	if result == nil {
+	runs, err := runsOf(c, refs)
+	if err != nil {
 		return err
 	}
-	return errors.Join(s.showComparison(c, ref, result), err)
+	left := int64(c.Float64("max-cost") * 1e9)
+	for _, ref := range refs {
+		if c.Bool("all") {
+			if _, err := replay.SessionOfRun(c.Context, ref.Store, ref.Log); err == nil {
+				continue // a run itself
+			}
+		}
+		n := &replay.NextStep{
+			Store: ref.Store, Log: ref.Log, Size: ref.Size, Run: runs[ref.Log], Provider: p, Model: c.String("model"), Params: params, Parallel: c.Int("parallel"),
+			MaxCost: left, Price: replay.PriceBy(prices), DryRun: c.Bool("dry-run"),
+		}
+		result, err := n.Compare(c.Context)
+		if result != nil {
+			err = errors.Join(s.showComparison(c, ref, result, len(refs) > 1), err)
+		}
+		if err != nil {
+			return fmt.Errorf("log %s: %w", ref.Log, err)
+		}
+		if left > 0 {
+			if left -= result.CostNUSD; left <= 0 && ref != refs[len(refs)-1] {
+				return fmt.Errorf("after log %s: %w", ref.Log, replay.ErrOverCost)
+			}
+		}
+	}
+	return nil
+}
+
+// runsOf finds the session that each --run belongs to.
+func runsOf(c *cli.Context, refs []logRef) (map[format.LogID]format.LogID, error) {
+	runs := make(map[format.LogID]format.LogID)
+	for _, name := range c.StringSlice("run") {
+		run, err := format.ParseLogID(name)
+		if err != nil {
+			return nil, usageError(fmt.Errorf("--run: %w", err))
+		}
+		if len(refs) == 1 {
+			runs[refs[0].Log] = run
+			continue
+		}
+		of, err := replay.SessionOfRun(c.Context, refs[0].Store, run)
+		if err != nil {
+			return nil, err
+		}
+		runs[of] = run
+	}
+	if len(refs) == 1 && len(c.StringSlice("run")) > 1 {
+		return nil, usageError(errors.New("--run: one for each LOG"))
+	}
+	return runs, nil
 }
 
 type comparisonJSON struct {
@@ -114,7 +170,7 @@ type stepJSON struct {
 	Request  jsontext.Value `json:"request,omitzero"`
 }
 
-func (s *session) showComparison(c *cli.Context, ref logRef, r *replay.Comparison) error {
+func (s *session) showComparison(c *cli.Context, ref logRef, r *replay.Comparison, several bool) error {
 	out := comparisonJSON{
 		Schema: "ownlog.replay/1", Log: ref.Log.String(), Steps: len(r.Steps), Answered: r.Answered, CallF1: r.CallF1, Arguments: r.Arguments,
 		Stops: r.Stops, FirstDivergence: r.FirstDivergence, Usage: r.Usage, CostNUSD: r.CostNUSD, LatencyUS: r.LatencyUS,
@@ -136,6 +192,9 @@ func (s *session) showComparison(c *cli.Context, ref logRef, r *replay.Compariso
 		return printJSON(s.Out, out)
 	}
 	var b strings.Builder
+	if several {
+		fmt.Fprintf(&b, "log %s\n", ref.Log)
+	}
 	for _, step := range out.Each {
 		switch {
 		case step.Request != nil:
@@ -192,10 +251,27 @@ type checkJSON struct {
 	Reason string `json:"reason,omitzero"`
 }
 
-func (s *session) verifyRequests(c *cli.Context, ref logRef) error {
+// verifyAll checks the requests of all logs before it says that some differ.
+func (s *session) verifyAll(c *cli.Context, refs []logRef) error {
+	differ := 0
+	for _, ref := range refs {
+		n, err := s.verifyRequests(c, ref, len(refs) > 1)
+		if err != nil {
+			return fmt.Errorf("log %s: %w", ref.Log, err)
+		}
+		differ += n
+	}
+	if differ > 0 {
+		return checkFailed(fmt.Errorf("%d requests are not what the log says was sent", differ))
+	}
+	return nil
+}
+
+// verifyRequests reports on one log and returns how many requests differ.
+func (s *session) verifyRequests(c *cli.Context, ref logRef, several bool) (differ int, err error) {
 	checks, err := replay.VerifyRequests(c.Context, ref.Store, ref.Log, ref.Size, projector)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	out := requestsJSON{Schema: "ownlog.replay-verify/1", Log: ref.Log.String(), Requests: []checkJSON{}}
 	for _, check := range checks {
@@ -210,21 +286,20 @@ func (s *session) verifyRequests(c *cli.Context, ref logRef) error {
 		out.Requests = append(out.Requests, checkJSON{check.Seq, check.Turn, check.Step, string(check.Status), check.Want, check.Got, check.Reason})
 	}
 	if c.Bool("json") {
-		err = printJSON(s.Out, out)
-	} else {
-		for _, r := range out.Requests {
-			if r.Status != string(replay.CheckEqual) && err == nil {
-				_, err = fmt.Fprintf(s.Out, "entry %d, step %d/%d: %s%s\n", r.Seq, r.Turn, r.Step, r.Status, reasonText(r))
-			}
-		}
-		if err == nil {
-			_, err = fmt.Fprintf(s.Out, "%d requests equal, %d different, %d skipped\n", out.Equal, out.Differ, out.Skipped)
+		return out.Differ, printJSON(s.Out, out)
+	}
+	var b strings.Builder
+	if several {
+		fmt.Fprintf(&b, "log %s\n", ref.Log)
+	}
+	for _, r := range out.Requests {
+		if r.Status != string(replay.CheckEqual) {
+			fmt.Fprintf(&b, "entry %d, step %d/%d: %s%s\n", r.Seq, r.Turn, r.Step, r.Status, reasonText(r))
 		}
 	}
-	if err == nil && out.Differ > 0 {
-		return checkFailed(fmt.Errorf("%d requests are not what the log says was sent", out.Differ))
-	}
-	return err
+	fmt.Fprintf(&b, "%d requests equal, %d different, %d skipped\n", out.Equal, out.Differ, out.Skipped)
+	_, err = fmt.Fprint(s.Out, b.String())
+	return out.Differ, err
 }
 
 func reasonText(r checkJSON) string {

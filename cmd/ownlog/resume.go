@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -32,7 +33,9 @@ func (s *session) resumeVerb() *cli.Command {
 			"ownlog allow|deny LOG. The question is an entry of the log and survives this process.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "what to say; - reads it from standard input"},
+			&cli.BoolFlag{Name: "stream", Usage: "show what the model says as it arrives (default: on a terminal)"},
 			&cli.BoolFlag{Name: "no-ask", Usage: "never ask here; leave questions open in the log"},
+			&cli.BoolFlag{Name: "wait", Usage: "stay until questions are answered, and calls finished, elsewhere, and go on"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the next request and what it loses; append and send nothing"},
 		}, executorFlags()...),
 		Action: s.runResume,
@@ -50,6 +53,7 @@ func executorFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "max-cost", Usage: "USD in a turn"},
 		&cli.DurationFlag{Name: "max-time", Usage: "time of a turn"},
 		&cli.Int64Flag{Name: "compact-above", Usage: "compact when a request has more tokens (default: when the provider says it is too long)"},
+		&cli.BoolFlag{Name: "uncompacted", Usage: "ask with the history as if it had never been compacted"},
 		&cli.BoolFlag{Name: "accept-holes", Usage: "go on although entries are redacted"},
 	}, providerFlags()...)
 }
@@ -89,7 +93,7 @@ func (s *session) runResume(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.showOutcome(c, ref.Store, log, out)
+	return errors.Join(s.showOutcome(c, ref.Store, log, out), turnError(out))
 }
 
 // showRequest prints the request that resume would send next.
@@ -97,7 +101,11 @@ func (s *session) showRequest(c *cli.Context, ref logRef, p provider.Provider) e
 	if ref.Size >= 0 {
 		return usageError(errors.New("--dry-run: makes the request of a whole log; fork it first"))
 	}
-	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"))
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
+	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"), params, c.Bool("uncompacted"))
 	if err != nil {
 		return err
 	}
@@ -123,14 +131,18 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 	if err != nil {
 		return nil, nil, err
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return nil, nil, err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return nil, nil, err
 	}
 	x := &replay.Executor{
-		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
+		Store: ref.Store, Provider: asked, Model: c.String("model"), Params: params, Tools: tool.Known(),
 		Hints: replay.DirHints{Dir: ref.Store.Dir()},
-		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"),
+		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"), Uncompacted: c.Bool("uncompacted"),
 		Budget: schema.Budget{
 			Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"),
 			CostNUSD: int64(c.Float64("max-cost") * 1e9), TimeUS: c.Duration("max-time").Microseconds(),
@@ -162,7 +174,7 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 		return nil, nil, err
 	}
 	if !c.Bool("json") {
-		x.OnEvent = s.showLive
+		s.showLive(x, c.Bool("stream") || isTerminalEscaper(s.Out))
 	}
 	return x, x.Workspace.Close, nil
 }
@@ -183,22 +195,39 @@ func (s *session) prompt(c *cli.Context) (string, error) {
 // maxPrompt is the longest prompt taken from standard input, in bytes.
 const maxPrompt = 8 << 20
 
-// advance runs the session, asking the person about permissions in between.
+// advance runs the session, asking the person about permissions in between, or
+// waiting until somebody else has answered.
 func (s *session) advance(c *cli.Context, x *replay.Executor, inbox *replay.Inbox, log format.LogID) (replay.Outcome, error) {
-	answers := bufio.NewReader(s.In)
+	var typed <-chan string
+	if s.mayAsk(c) {
+		typed = s.lines()
+	}
 	for {
 		out, err := x.Run(c.Context, log)
-		if err != nil || out.Status != replay.StatusPermission || !s.mayAsk(c) {
+		waits := out.Status == replay.StatusPermission || out.Status == replay.StatusDetached
+		if err != nil || !waits {
 			return out, err
 		}
-		for _, call := range out.Standing.Permissions {
-			answer, ok, err := s.ask(answers, call)
-			if err != nil || !ok {
+		if typed != nil && out.Status == replay.StatusPermission {
+			if goOn, err := s.askAll(c.Context, typed, inbox, log, out.Standing); !goOn || err != nil {
 				return out, err
 			}
-			if _, err := inbox.Decide(c.Context, log, answer); err != nil {
-				return out, err
-			}
+			continue
+		}
+		if !c.Bool("wait") {
+			return out, nil
+		}
+		if err := s.showWaiting(c, log, out); err != nil {
+			return out, err
+		}
+		grown, stop := watchGrowth(c.Context, x.Store, log, out.Standing.Size)
+		select {
+		case <-grown:
+		case <-c.Context.Done():
+		}
+		stop()
+		if c.Context.Err() != nil {
+			return out, context.Cause(c.Context)
 		}
 	}
 }
@@ -208,38 +237,121 @@ func (s *session) mayAsk(c *cli.Context) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && !c.Bool("no-ask") && c.String("prompt") != "-"
 }
 
-// ask puts one question; ok is false if the person leaves it open.
-func (s *session) ask(in *bufio.Reader, call replay.OpenCall) (answer replay.Answer, ok bool, err error) {
+// lines gives what is typed, line by line; it is closed at the end of input.
+func (s *session) lines() <-chan string {
+	typed := make(chan string)
+	go func() {
+		defer close(typed)
+		in := bufio.NewReader(s.In)
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			typed <- line
+		}
+	}()
+	return typed
+}
+
+// watchGrowth returns a channel that is closed when the log has more than size
+// entries. stop must be called.
+func watchGrowth(ctx context.Context, store format.Store, log format.LogID, size int64) (grown <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signal, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		once := sync.OnceFunc(func() { close(signal) })
+		_ = store.Watch(ctx, log, size, func() {
+			if info, err := store.Info(ctx, log); err != nil || info.Size > size {
+				once()
+			}
+		})
+	}()
+	return signal, func() {
+		cancel()
+		<-ended
+	}
+}
+
+// askAll puts the open questions, one after the other, until all are answered,
+// here or elsewhere. It reports false if the person leaves one open.
+func (s *session) askAll(ctx context.Context, typed <-chan string, inbox *replay.Inbox, log format.LogID, at replay.Standing) (goOn bool, err error) {
+	grown, stop := watchGrowth(ctx, inbox.Store, log, at.Size)
+	defer func() { stop() }()
+	for _, call := range at.Permissions {
+		answer, ok, elsewhere := s.ask(ctx, typed, grown, call)
+		switch {
+		case elsewhere:
+			fmt.Fprintf(s.Err, "\nownlog: the log has grown; looking again\n")
+			return true, nil
+		case !ok:
+			return false, nil
+		}
+		_, err := inbox.Decide(ctx, log, answer)
+		if errors.Is(err, replay.ErrNotOpen) {
+			return true, nil // somebody else was quicker
+		}
+		if err != nil {
+			return false, err
+		}
+		stop()
+		info, err := inbox.Store.Info(ctx, log)
+		if err != nil {
+			return false, err
+		}
+		grown, stop = watchGrowth(ctx, inbox.Store, log, info.Size)
+	}
+	return true, nil
+}
+
+// ask puts one question; ok is false if the person leaves it open, elsewhere is
+// true if the log grows before there is an answer.
+func (s *session) ask(ctx context.Context, typed <-chan string, grown <-chan struct{}, call replay.OpenCall) (answer replay.Answer, ok, elsewhere bool) {
 	args := string(call.Args)
 	if args == "" {
 		args = call.Text
 	}
 	for {
 		fmt.Fprintf(s.Err, "allow %s %s? [y]es, [a]lways in this session, [n]o, [l]eave open: ", call.Tool, args)
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return replay.Answer{}, false, nil //nolint:nilerr // end of input leaves the question open
+		var line string
+		var more bool
+		select {
+		case line, more = <-typed:
+		case <-grown:
+			return answer, false, true
+		case <-ctx.Done():
+		}
+		if !more {
+			return answer, false, false // the end of input leaves the question open
 		}
 		answer = replay.Answer{Call: call.Key, Decision: schema.DecisionAllow}
 		switch strings.ToLower(strings.TrimSpace(line)) {
 		case "y", "yes":
-			return answer, true, nil
+			return answer, true, false
 		case "a", "always":
 			answer.Scope = replay.ScopeSession
-			return answer, true, nil
+			return answer, true, false
 		case "n", "no":
 			answer.Decision = schema.DecisionDeny
-			return answer, true, nil
+			return answer, true, false
 		case "l", "leave":
-			return answer, false, nil
+			return answer, false, false
 		}
 	}
 }
 
-// showLive shows an entry as it is appended.
-func (s *session) showLive(_ format.LogID, seq int64, ev *schema.Event) {
-	line := timeline.Describe(ev)
-	fmt.Fprintf(s.Out, "%6d  %-10s %s\n", seq, line.Who, oneLine(line.Text, 120))
+// showLive shows entries as they are appended and, if asked for, responses as they
+// stream in.
+func (s *session) showLive(x *replay.Executor, stream bool) {
+	live := newLiveText(s.Out)
+	x.OnEvent = func(_ format.LogID, seq int64, ev *schema.Event) {
+		line := timeline.Describe(ev)
+		live.line(fmt.Sprintf("%6d  %-10s %s", seq, line.Who, oneLine(line.Text, 120)))
+	}
+	if stream {
+		x.OnDelta = func(_ format.LogID, d provider.Delta) { live.delta(d) }
+	}
 }
 
 // showOutcome says where the session stands.
@@ -251,19 +363,42 @@ func (s *session) showOutcome(c *cli.Context, store format.Store, log format.Log
 	if c.Bool("json") {
 		return printJSON(s.Out, outcomeJSON(head, out))
 	}
+	if err := s.showWaiting(c, log, out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.Out, head)
+	return err
+}
+
+// turnError is the error that the last turn ended in, nil if in none.
+func turnError(out replay.Outcome) error {
+	f := out.Finished
+	if f == nil || f.Reason != schema.TurnError {
+		return nil
+	}
+	if f.Message.Inline == "" {
+		return fmt.Errorf("the turn ended in an error of class %s", f.Class)
+	}
+	return fmt.Errorf("the turn ended in an error of class %s: %s", f.Class, f.Message.Inline)
+}
+
+// showWaiting says what the session waits for, and how to answer.
+func (s *session) showWaiting(c *cli.Context, log format.LogID, out replay.Outcome) (err error) {
+	if c.Bool("json") {
+		return nil
+	}
 	switch out.Status {
 	case replay.StatusPermission:
 		for _, call := range out.Standing.Permissions {
-			fmt.Fprintf(s.Out, "waits for permission: %s %s %s\n  ownlog allow %s %s\n", call.Key, call.Tool, call.Args, log, call.Key)
+			_, err = fmt.Fprintf(s.Out, "waits for permission: %s %s %s\n  ownlog allow %s %s\n", call.Key, call.Tool, call.Args, log, call.Key)
 		}
 	case replay.StatusDetached:
 		for _, call := range out.Standing.Detached {
-			fmt.Fprintf(s.Out, "waits for the result of %s\n  ownlog result %s %s\n", call.Key, log, call.Token)
+			_, err = fmt.Fprintf(s.Out, "waits for the result of %s\n  ownlog result %s %s\n", call.Key, log, call.Token)
 		}
 	case replay.StatusBackoff:
-		fmt.Fprintf(s.Out, "waits until %s to ask the provider again\n", out.Wake.Format(time.RFC3339))
+		_, err = fmt.Fprintf(s.Out, "waits until %s to ask the provider again\n", out.Wake.Format(time.RFC3339))
 	}
-	_, err = fmt.Fprintln(s.Out, head)
 	return err
 }
 
@@ -274,6 +409,7 @@ type resumeOutcome struct {
 	Head        string        `json:"head"`
 	Status      replay.Status `json:"status"`
 	Steps       int           `json:"steps"`
+	Finished    string        `json:"finished,omitzero"` // why the last turn ended, if one did
 	Wake        string        `json:"wake,omitzero"`
 	Permissions []openCall    `json:"permissions,omitzero"`
 	Detached    []openCall    `json:"detached,omitzero"`
@@ -289,6 +425,9 @@ func outcomeJSON(head format.Head, out replay.Outcome) resumeOutcome {
 	doc := resumeOutcome{
 		Schema: "ownlog.resume/1", Log: head.Log.String(), Head: head.String(), Status: out.Status, Steps: out.Steps,
 		Permissions: openCallsJSON(out.Standing.Permissions), Detached: openCallsJSON(out.Standing.Detached),
+	}
+	if out.Finished != nil {
+		doc.Finished = string(out.Finished.Reason)
 	}
 	if !out.Wake.IsZero() {
 		doc.Wake = out.Wake.UTC().Format(time.RFC3339Nano)

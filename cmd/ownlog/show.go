@@ -7,19 +7,25 @@ import (
 
 	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/convert/timeline"
+	"github.com/ownlog/ownlog/schema"
 )
 
 // showVerb shows a log's timeline.
 func (s *session) showVerb() *cli.Command {
 	return &cli.Command{
-		Name:        "show",
-		Usage:       "show what happened, a line an event",
-		ArgsUsage:   "LOG",
-		Description: "Vendor records that say nothing else are left out unless --records is given.",
+		Name:      "show",
+		Usage:     "show what happened, a line an event",
+		ArgsUsage: "LOG",
+		Description: "Vendor records that say nothing else are left out unless --records is given. --view shows the conversation as a\n" +
+			"model is shown it, --uncompacted as it was before any compaction. --branches shows the tree of forks and\n" +
+			"branches that the log is in, each with its size, its model and what was said last.",
 		Flags: []cli.Flag{
 			&cli.Int64Flag{Name: "from", Usage: "first entry"},
 			&cli.IntFlag{Name: "width", Usage: "characters of text in a line", Value: 100},
 			&cli.BoolFlag{Name: "records", Usage: "show vendor records, too"},
+			&cli.BoolFlag{Name: "view", Usage: "show the messages of the conversation, as a model is shown them"},
+			&cli.BoolFlag{Name: "uncompacted", Usage: "show the messages as if none had ever been compacted"},
+			&cli.BoolFlag{Name: "branches", Usage: "show the tree of forks and branches"},
 		},
 		Action: s.runShow,
 	}
@@ -33,6 +39,22 @@ func (s *session) runShow(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, ref.Store.Close()) }()
 	if c.Int("width") < 1 {
 		return usageError(errors.New("--width: want at least 1"))
+	}
+	views := 0
+	for _, name := range []string{"branches", "view", "uncompacted"} {
+		if c.Bool(name) {
+			views++
+		}
+	}
+	switch {
+	case views > 1:
+		return usageError(errOneView)
+	case c.Bool("branches"):
+		return s.showBranches(c, ref)
+	case c.Bool("view"):
+		return s.showConversation(c, ref)
+	case c.Bool("uncompacted"):
+		return s.showConversation(c, ref, schema.Uncompacted())
 	}
 	return s.showEntries(c, ref, c.Int64("from"), ref.Size)
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
 	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/replay/tool"
 )
 
 // workVerb advances all sessions of a store.
@@ -22,6 +25,7 @@ func (s *session) workVerb() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.IntFlag{Name: "sessions", Value: 16, Usage: "how many are worked on at once"},
 			&cli.IntFlag{Name: "requests", Usage: "how many requests are under way at once (default: no limit)"},
+			&cli.StringSliceFlag{Name: "tool-limit", Usage: "how many calls of a tool run at once, as 'shell=2'; may be repeated"},
 			&cli.BoolFlag{Name: "until-idle", Usage: "stop when no session has anything to do but wait for people"},
 		}, executorFlags()...),
 		Action: s.runWork,
@@ -43,12 +47,30 @@ func (s *session) runWork(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeWorkspace()) }()
 	x.Provider = provider.Limit(x.Provider, c.Int("requests"))
-	x.OnEvent = nil
+	x.OnEvent, x.OnDelta = nil, nil
+	if err := limitTools(x.Tools, c.StringSlice("tool-limit")); err != nil {
+		return usageError(err)
+	}
 	worker := &replay.Worker{
 		Store: store, Executor: x, Sessions: c.Int("sessions"), UntilIdle: c.Bool("until-idle"),
 		OnOutcome: func(log format.LogID, out replay.Outcome, err error) { s.showWork(c, log, out, err) },
 	}
 	return worker.Work(c.Context)
+}
+
+// limitTools reads limits of the form NAME=N.
+func limitTools(set *tool.Set, limits []string) error {
+	for _, limit := range limits {
+		name, number, _ := strings.Cut(limit, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 {
+			return fmt.Errorf("--tool-limit %s: want NAME=N, N at least 1", limit)
+		}
+		if !set.Limit(name, n) {
+			return fmt.Errorf("--tool-limit %s: there is no tool of that name", limit)
+		}
+	}
+	return nil
 }
 
 type workJSON struct {

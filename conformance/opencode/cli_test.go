@@ -3,6 +3,7 @@
 package opencode
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -27,7 +28,7 @@ import (
 type cli struct {
 	command string // a wrapper that starts the tool in that home
 	project string
-	data    string
+	server  string // address of the tool's own, once it serves
 
 	mu   sync.Mutex
 	sent []recorded
@@ -48,7 +49,7 @@ type recorded struct {
 const cliTimeout = 5 * time.Minute
 
 // newCLI prepares a home in which all providers and models are answered here.
-func newCLI(t *testing.T, models map[string][]string) *cli {
+func newCLI(t *testing.T, project string, models map[string][]string) *cli {
 	t.Helper()
 	dir := os.Getenv("OWNLOG_OPENCODE_CLI")
 	// The program itself, without the wrapper that wants a postinstall script.
@@ -61,10 +62,10 @@ func newCLI(t *testing.T, models map[string][]string) *cli {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	c := &cli{command: filepath.Join(home, "opencode"), project: filepath.Join(home, "proj"), data: filepath.Join(home, "data")}
+	c := &cli{command: filepath.Join(home, "opencode"), project: project}
 	server := httptest.NewServer(http.HandlerFunc(c.answer))
 	t.Cleanup(server.Close)
-	for _, d := range []string{"config/opencode", "data", "state", "cache", "tmp", "proj"} {
+	for _, d := range []string{"config/opencode", "data", "state", "cache", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(home, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -97,14 +98,21 @@ func newCLI(t *testing.T, models map[string][]string) *cli {
 	if err := os.WriteFile(c.command, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// newProject makes the folder that all sessions belong to, a git repository.
+func newProject(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"-c", "user.name=dev", "-c", "user.email=dev@example.invalid", "commit", "-q", "--allow-empty", "-m", "init"}} {
 		cmd := exec.Command("git", args...)
-		cmd.Dir = c.project
+		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git: %v: %s", err, out)
 		}
 	}
-	return c
+	return dir
 }
 
 func closedPort(t *testing.T) string {
@@ -194,14 +202,102 @@ func (c *cli) run(t *testing.T, stdin string, args ...string) {
 	}
 }
 
-// resume goes on with a session and returns the history that the tool sends,
-// without what it puts in front of every request.
-func (c *cli) resume(t *testing.T, session, provider, model, prompt string) (api string, messages []any) {
+// serve starts the tool's own server: one start for many sessions.
+func (c *cli) serve(t *testing.T) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(closedPort(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(c.command, "serve", "--hostname", "127.0.0.1", "--port", port)
+	cmd.Dir = c.project
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	timer := time.AfterFunc(cliTimeout, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if _, url, ok := strings.Cut(lines.Text(), "listening on "); ok {
+			c.server = strings.TrimSpace(url)
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return
+		}
+	}
+	t.Fatal("the tool's server ended before it listened")
+}
+
+// ask calls the tool's server and returns what it answers.
+func (c *cli) ask(t *testing.T, method, path string, body any) jsontext.Value {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), cliTimeout)
+	defer cancel()
+	content, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.server+path, bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s, %v: %s", method, path, res.Status, err, answer[:min(len(answer), 800)])
+	}
+	return answer
+}
+
+// stored is a session as the tool has it, in the form of its export.
+func (c *cli) stored(t *testing.T, session string) []byte {
+	t.Helper()
+	info := c.ask(t, http.MethodGet, "/session/"+session, nil)
+	messages := c.ask(t, http.MethodGet, "/session/"+session+"/message", nil)
+	return fmt.Appendf(nil, `{"info":%s,"messages":%s}`, info, messages)
+}
+
+// fork copies a session inside the tool.
+func (c *cli) fork(t *testing.T, session string) string {
+	t.Helper()
+	var forked struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(c.ask(t, http.MethodPost, "/session/"+session+"/fork", object{}), &forked); err != nil {
+		t.Fatal(err)
+	}
+	return forked.ID
+}
+
+// prompt is what every resumed session is asked.
+const prompt = "What is next?"
+
+// resume goes on with a session, through the tool's command or through its
+// server, and returns the history that the tool sends, without what it puts in
+// front of every request.
+func (c *cli) resume(t *testing.T, session, provider, model string, command bool) (api string, messages []any) {
 	t.Helper()
 	c.mu.Lock()
 	c.sent = nil
 	c.mu.Unlock()
-	c.run(t, prompt, "run", "--format", "json", "-s", session, "-m", provider+"/"+model)
+	if command {
+		c.run(t, prompt, "run", "--format", "json", "-s", session, "-m", provider+"/"+model)
+	} else {
+		c.ask(t, http.MethodPost, "/session/"+session+"/message", object{
+			"model": object{"providerID": provider, "modelID": model}, "parts": []object{{"type": "text", "text": prompt}},
+		})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.sent {

@@ -196,7 +196,7 @@ func TestResumedVariantsFollowFromTheLog(t *testing.T) {
 		total++
 		t.Run(name, func(t *testing.T) {
 			in := importPath(t, nil, filepath.Dir(file))
-			got := in.resumed(t, report.Session, report.RawRequest.URL, report.RawRequest.Params.Model)
+			got := in.resumed(t, report.Session, report.RawRequest.URL, "", report.RawRequest.Params.Model)
 			want := withoutCacheMarks(any(report.Messages))
 			if diff := cmp.Diff(want, any(got)); diff != "" {
 				t.Errorf("sent (-), of the log (+):\n%s", diff)
@@ -216,9 +216,9 @@ var resumedOtherwise = map[string]bool{
 	"bad-part": true, "missing-field": true,
 }
 
-// resumed is the request, by its path and model, for a session and the prompt
-// that the reports use.
-func (in *imported) resumed(t testing.TB, session, url, model string) []any {
+// resumed is the request, by its path, provider and model, for a session and the
+// prompt that the reports use. Without a provider it is the one that answered last.
+func (in *imported) resumed(t testing.TB, session, url, provider, model string) []any {
 	t.Helper()
 	var log format.LogID
 	for _, r := range in.results {
@@ -232,15 +232,15 @@ func (in *imported) resumed(t testing.TB, session, url, model string) []any {
 		t.Fatalf("session %s was not imported", session)
 	}
 	events := in.loadLog(t, log)
-	provider := ""
+	last := ""
 	for _, ev := range events {
 		if out, ok := ev.Data.(*schema.ModelOutput); ok && out.Provider != "" {
-			provider = out.Provider
+			last = out.Provider
 		}
 	}
 	events = append(events, &schema.Event{
 		Actor: schema.Actor{Kind: schema.ActorUser}, Turn: 999,
-		Data: &schema.UserMessage{Content: []schema.Part{schema.TextPart("What is next?")}, Origin: schema.OriginTyped},
+		Data: &schema.UserMessage{Content: []schema.Part{schema.TextPart(prompt)}, Origin: schema.OriginTyped},
 	})
 	api := "chat"
 	switch {
@@ -248,6 +248,9 @@ func (in *imported) resumed(t testing.TB, session, url, model string) []any {
 		api = "messages"
 	case strings.HasSuffix(url, "/responses"):
 		api = "responses"
+	}
+	if provider == "" {
+		provider = last
 	}
 	return in.request(t, events, provider, model, api)
 }

@@ -7,9 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ownlog/ownlog/convert"
@@ -31,48 +35,146 @@ type handed struct {
 	log             format.LogID
 }
 
+// shapes are a provider of each shape of request, with a model that answered in no
+// session.
+var shapes = map[string]string{"chat": "fake", "messages": "anthropic", "responses": "openai"}
+
+const otherModel = "another-model"
+
+// homes is how many homes the tool runs in at a time: its starts are what takes
+// the time.
+const homes = 2
+
 // TestToolTakesAndSendsEverySession exports the recordings of all vendors for
 // `opencode import`, has the tool import them, compares what it stored, resumes
-// each, and compares the history that it sends with the view of the log.
+// each, and compares the history that it sends with the view of the log: from the
+// provider and model that answered last, and, in forks that the tool makes, from
+// another model behind each of the other two shapes of request.
 func TestToolTakesAndSendsEverySession(t *testing.T) {
-	project := ""
-	models := make(map[string][]string)
+	project := newProject(t)
 	var sessions []*handed
-	// The folder of the project must be known before the files are written.
-	probe := newCLI(t, map[string][]string{"fake": {"m1"}})
-	project = probe.project
 	for _, vendor := range []convert.Vendor{opencode.Vendor{}, claudecode.Vendor{}, codex.Vendor{}} {
 		sessions = append(sessions, exportFixtures(t, vendor, project)...)
 	}
+	models := make(map[string][]string)
+	for _, provider := range shapes {
+		models[provider] = []string{otherModel}
+	}
+	ids := make(map[string]string)
 	for _, s := range sessions {
-		if !slices.Contains(models[s.provider], s.model) {
-			models[s.provider] = append(models[s.provider], s.model)
+		for _, id := range s.ids(t) {
+			if other := ids[id]; other != "" && other != s.name {
+				t.Errorf("%s and %s both have %s: ids are the keys of a whole database", other, s.name, id)
+			}
+			ids[id] = s.name
 		}
-		for _, ev := range s.want.loadLog(t, s.log) {
-			if out, ok := ev.Data.(*schema.ModelOutput); ok && out.Model != "" && !slices.Contains(models[out.Provider], out.Model) {
-				models[out.Provider] = append(models[out.Provider], out.Model)
+		for _, m := range s.models(t) {
+			if !slices.Contains(models[m[0]], m[1]) {
+				models[m[0]] = append(models[m[0]], m[1])
 			}
 		}
 	}
-	tool := newCLI(t, models)
-	tool.project = project
-	taken, sent := 0, 0
-	for _, s := range sessions {
-		t.Run(s.name, func(t *testing.T) {
-			err := opencode.Vendor{Command: tool.command}.Register(t.Context(), convert.Installed{Root: filepath.Dir(s.file), Files: []string{s.file}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			taken++
-			path, got := tool.resume(t, s.session, s.provider, s.model, "What is next?")
-			want := s.want.resumed(t, s.session, path, s.model)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("of the log (-), sent (+):\n%s", diff)
-			}
-			sent++
-		})
+	var taken, sent atomic.Int64
+	t.Run("homes", func(t *testing.T) {
+		for home := range homes {
+			t.Run(strconv.Itoa(home), func(t *testing.T) {
+				t.Parallel()
+				tool := newCLI(t, project, models)
+				var mine []*handed
+				for i, s := range sessions {
+					if i%homes == home {
+						mine = append(mine, s)
+					}
+				}
+				for i, s := range mine {
+					switch i {
+					case 0: // as a person does it: import, export, run
+						if err := (opencode.Vendor{Command: tool.command}).Register(t.Context(), convert.Installed{Root: filepath.Dir(s.file), Files: []string{s.file}}); err != nil {
+							t.Error(err)
+						}
+					default:
+						tool.run(t, "", "import", s.file)
+					}
+				}
+				tool.serve(t)
+				for i, s := range mine {
+					t.Run(s.name, func(t *testing.T) {
+						if err := s.compareStored(t, tool); err != nil {
+							t.Fatal(err)
+						}
+						taken.Add(1)
+						for shape, provider := range shapes {
+							if shape == apiOf(s.provider) {
+								continue
+							}
+							path, got := tool.resume(t, tool.fork(t, s.session), provider, otherModel, false)
+							want := s.want.resumed(t, s.session, path, provider, otherModel)
+							if diff := cmp.Diff(want, got); diff != "" {
+								t.Fatalf("%s: of the log (-), sent (+):\n%s", shape, diff)
+							}
+							sent.Add(1)
+						}
+						path, got := tool.resume(t, s.session, s.provider, s.model, i == 0)
+						want := s.want.resumed(t, s.session, path, s.provider, s.model)
+						if diff := cmp.Diff(want, got); diff != "" {
+							t.Fatalf("of the log (-), sent (+):\n%s", diff)
+						}
+						sent.Add(1)
+					})
+				}
+			})
+		}
+	})
+	t.Logf("%d of %d sessions taken whole by the tool, %d of %d requests sent as the log says",
+		taken.Load(), len(sessions), sent.Load(), len(sessions)*len(shapes))
+}
+
+// document is the file that was handed to the tool.
+func (h *handed) document(t *testing.T) (b []byte, doc struct {
+	Messages []struct {
+		Info  struct{ ID string }
+		Parts []struct{ ID string }
 	}
-	t.Logf("%d of %d sessions taken whole by the tool, %d sent as the log says", taken, len(sessions), sent)
+}) {
+	t.Helper()
+	b, err := os.ReadFile(h.file)
+	if err == nil {
+		err = json.Unmarshal(b, &doc, json.MatchCaseInsensitiveNames(true), jsontext.AllowInvalidUTF8(true))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, doc
+}
+
+// ids are the ids of the session, its messages and their parts.
+func (h *handed) ids(t *testing.T) []string {
+	_, doc := h.document(t)
+	list := []string{h.session}
+	for _, m := range doc.Messages {
+		list = append(list, m.Info.ID)
+		for _, p := range m.Parts {
+			list = append(list, p.ID)
+		}
+	}
+	return list
+}
+
+// models are the providers and models that the session names.
+func (h *handed) models(t *testing.T) (list [][2]string) {
+	list = append(list, [2]string{h.provider, h.model})
+	for _, ev := range h.want.loadLog(t, h.log) {
+		if out, ok := ev.Data.(*schema.ModelOutput); ok && out.Model != "" {
+			list = append(list, [2]string{out.Provider, out.Model})
+		}
+	}
+	return list
+}
+
+// compareStored compares what the tool stored with the file.
+func (h *handed) compareStored(t *testing.T, tool *cli) error {
+	b, _ := h.document(t)
+	return opencode.CompareStored(h.file, b, tool.stored(t, h.session))
 }
 
 // exportFixtures imports a vendor's recordings and exports each session.

@@ -1,10 +1,12 @@
 package replay_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	conformance "github.com/ownlog/ownlog/conformance/replay"
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
 	"github.com/ownlog/ownlog/replay/provider"
@@ -27,40 +29,52 @@ func sessions(t *testing.T) (*format.MemStore, []format.LogID) {
 	return store, logs
 }
 
+// api is an API with a strict server for it.
+type api struct {
+	name    string
+	style   providertest.Style
+	connect func(url string) provider.Provider
+	model   string
+}
+
+func apis() []api {
+	vllm, _ := chat.QuirksOf("vllm")
+	deepseek, _ := chat.QuirksOf("deepseek")
+	return []api{
+		{"messages", providertest.MessagesStyle(), func(url string) provider.Provider {
+			return anthropic.New(anthropic.Config{BaseURL: url, Key: providertest.Key})
+		}, "claude-t"},
+		{"responses", providertest.ResponsesStyle(), func(url string) provider.Provider {
+			return openai.New(openai.Config{BaseURL: url, Key: providertest.Key})
+		}, "gpt-t"},
+		{"chat vllm", providertest.ChatStyle(providertest.ChatRules{MaxID: 40, SystemFirstOnly: true, ObjectArguments: true}), func(url string) provider.Provider {
+			return chat.New(chat.Config{Quirks: vllm, BaseURL: url, Key: providertest.Key})
+		}, "m-t"},
+		{"chat deepseek", providertest.ChatStyle(providertest.ChatRules{MaxID: 40, ObjectArguments: true, DemandReasoning: true}), func(url string) provider.Provider {
+			return chat.New(chat.Config{Quirks: deepseek, BaseURL: url, Key: providertest.Key})
+		}, "m-t"},
+		{"generate", providertest.GenerateStyle(), func(url string) provider.Provider {
+			return gemini.New(gemini.Config{BaseURL: url, Key: providertest.Key})
+		}, "gemini-3-t"},
+	}
+}
+
 // TestEverySessionGoesOnEverywhere resumes every imported session on every API.
 // Strict servers judge the requests.
 func TestEverySessionGoesOnEverywhere(t *testing.T) {
 	store, logs := sessions(t)
-	vllm, _ := chat.QuirksOf("vllm")
-	deepseek, _ := chat.QuirksOf("deepseek")
-	apis := map[string]struct {
-		style   providertest.Style
-		connect func(url string) provider.Provider
-		model   string
-	}{
-		"messages": {providertest.MessagesStyle(), func(url string) provider.Provider {
-			return anthropic.New(anthropic.Config{BaseURL: url, Key: providertest.Key})
-		}, "claude-t"},
-		"responses": {providertest.ResponsesStyle(), func(url string) provider.Provider {
-			return openai.New(openai.Config{BaseURL: url, Key: providertest.Key})
-		}, "gpt-t"},
-		"chat vllm": {providertest.ChatStyle(providertest.ChatRules{MaxID: 40, SystemFirstOnly: true, ObjectArguments: true}), func(url string) provider.Provider {
-			return chat.New(chat.Config{Quirks: vllm, BaseURL: url, Key: providertest.Key})
-		}, "m-t"},
-		"chat deepseek": {providertest.ChatStyle(providertest.ChatRules{MaxID: 40, ObjectArguments: true, DemandReasoning: true}), func(url string) provider.Provider {
-			return chat.New(chat.Config{Quirks: deepseek, BaseURL: url, Key: providertest.Key})
-		}, "m-t"},
-		"generate": {providertest.GenerateStyle(), func(url string) provider.Provider {
-			return gemini.New(gemini.Config{BaseURL: url, Key: providertest.Key})
-		}, "gemini-3-t"},
-	}
-	for name, api := range apis {
-		t.Run(name, func(t *testing.T) {
+	for _, api := range apis() {
+		t.Run(api.name, func(t *testing.T) {
 			open := 0
 			for _, log := range logs {
 				server := providertest.NewServer(t, api.style, providertest.Reply{Reasoning: "hm", Text: "Going on."}, providertest.Reply{Text: "Still here."})
 				x := &replay.Executor{Store: store, Provider: api.connect(server.URL), Model: api.model, Tools: conformance.Tools()}
-				if err := goOn(t, x, log, &open); err != nil {
+				x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
+					if ev.Type == schema.TypeToolResult {
+						open++
+					}
+				}
+				if err := conformance.GoOn(t.Context(), x, log); err != nil {
 					t.Errorf("log %s: %v", log, err)
 				}
 				server.Close()
@@ -73,65 +87,71 @@ func TestEverySessionGoesOnEverywhere(t *testing.T) {
 	}
 }
 
-// goOn says two things in a fork of a session and counts the results of calls.
-func goOn(t *testing.T, x *replay.Executor, mirror format.LogID, results *int) error {
-	t.Helper()
-	x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
-		if ev.Type == schema.TypeToolResult {
-			*results++
-		}
-	}
-	return conformance.GoOn(t.Context(), x, mirror)
-}
-
-// TestOpenCallsOfEachVendor resumes the captures that ended in an open call: each
-// call is answered, and none whose outcome is unknown is run.
+// TestOpenCallsOfEachVendor resumes the captures that ended in an open call, on
+// every API: each call is answered, none whose outcome is unknown is run, and the
+// model is told.
 func TestOpenCallsOfEachVendor(t *testing.T) {
 	store, logs := sessions(t)
 	seen := map[string]int{}
 	for _, mirror := range logs {
-		var s schema.State
-		for e, err := range store.Read(t.Context(), mirror, 0) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			norm, _, err := format.CutRaw(nil, e.Bytes)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ev, err := schema.Decode(norm)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Apply(e.Seq, ev)
-		}
-		unknown := map[schema.CallKey]bool{}
-		for _, c := range s.OpenCalls() {
-			if c.State == schema.CallUnknown && tool.Known().Effect(c.Name) == schema.EffectEffectful {
-				unknown[c.Key] = true
-			}
-		}
+		vendor, unknown := unknownCalls(t, store, mirror)
 		if len(unknown) == 0 {
 			continue
 		}
-		seen[s.Info().Vendor]++
-		server := providertest.NewServer(t, providertest.MessagesStyle(), providertest.Reply{Text: "I see."}, providertest.Reply{Text: "Yes."})
-		x := &replay.Executor{
-			Store: store, Provider: anthropic.New(anthropic.Config{BaseURL: server.URL, Key: providertest.Key}), Model: "claude-t", Tools: conformance.Tools(),
-		}
-		open := 0
-		if err := goOn(t, x, mirror, &open); err != nil {
-			t.Errorf("log %s: %v", mirror, err)
-			continue
-		}
-		if !strings.Contains(string(server.Bodies[0]), "not known") {
-			t.Errorf("log %s: the model is not told that the outcome of %v is not known", mirror, unknown)
+		for _, api := range apis() {
+			seen[vendor+" on "+api.name]++
+			where := fmt.Sprintf("log %s, %s", mirror, api.name)
+			server := providertest.NewServer(t, api.style, providertest.Reply{Text: "I see."}, providertest.Reply{Text: "Yes."})
+			x := &replay.Executor{Store: store, Provider: api.connect(server.URL), Model: api.model, Tools: conformance.Tools()}
+			answered := map[schema.CallKey]schema.Status{}
+			x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
+				switch d := ev.Data.(type) {
+				case *schema.ToolResult:
+					answered[d.CallKey] = d.Status
+				case *schema.ToolStarted:
+					if unknown[d.CallKey] {
+						t.Errorf("%s: call %s was run again", where, d.CallKey)
+					}
+				}
+			}
+			if err := conformance.GoOn(t.Context(), x, mirror); err != nil {
+				t.Errorf("%s: %v", where, err)
+				continue
+			}
+			for key := range unknown {
+				if answered[key] != schema.StatusUnknown {
+					t.Errorf("%s: call %s was answered %q, want %q", where, key, answered[key], schema.StatusUnknown)
+				}
+			}
+			if !strings.Contains(string(server.Bodies[0]), "not known") {
+				t.Errorf("%s: the model is not told that the outcome of %v is not known", where, unknown)
+			}
+			server.Close()
 		}
 	}
 	for _, vendor := range []string{"claude-code", "codex", "opencode"} {
-		t.Logf("%s: %d sessions with calls of unknown outcome", vendor, seen[vendor])
-		if seen[vendor] == 0 {
-			t.Errorf("no session of %s ends in a call of unknown outcome", vendor)
+		for _, api := range apis() {
+			if seen[vendor+" on "+api.name] == 0 {
+				t.Errorf("no session of %s that ends in a call of unknown outcome was resumed on %s", vendor, api.name)
+			}
 		}
 	}
+	t.Logf("resumed: %v", seen)
+}
+
+// unknownCalls returns the vendor of a session and its open calls of unknown
+// outcome that must not be repeated.
+func unknownCalls(t *testing.T, store format.Store, mirror format.LogID) (vendor string, unknown map[schema.CallKey]bool) {
+	t.Helper()
+	var s schema.State
+	if err := convert.Fold(t.Context(), store, mirror, 0, -1, &s); err != nil {
+		t.Fatal(err)
+	}
+	unknown = make(map[schema.CallKey]bool)
+	for _, c := range s.OpenCalls() {
+		if c.State == schema.CallUnknown && tool.Known().Effect(c.Name) == schema.EffectEffectful {
+			unknown[c.Key] = true
+		}
+	}
+	return s.Info().Vendor, unknown
 }

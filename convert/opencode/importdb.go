@@ -55,6 +55,7 @@ type databaseImport struct {
 	limit  convert.Projects
 	shared map[string]bool // with a limit: the projects of sessions that are in it
 	saved  *salvage        // once a damaged page was met
+	check  *eventCheck     // of the session that is read, if events are
 }
 
 func (di *databaseImport) all(ctx context.Context) error {
@@ -175,6 +176,10 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 		log.rows.Findings().Add("session-row-missing", "session "+id)
 	}
 	done := make(map[schema.Row]bool) // what was read before a damaged page
+	di.check = nil
+	if di.events {
+		di.check = newEventCheck()
+	}
 	err = errSalvage
 	if di.saved == nil {
 		err = di.put(ctx, log, di.db.session(ctx, id), done)
@@ -186,10 +191,14 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 	}
 	if err == nil && di.events {
 		err = di.put(ctx, log, di.db.sessionEvents(ctx, id), nil)
-		if isDamage(err) {
+		switch {
+		case isDamage(err):
 			log.rows.Findings().Add("event-rows-damaged", "session "+id)
 			err = nil
+		case err == nil && di.saved == nil:
+			di.check.report(log.rows.Findings())
 		}
+		di.check = nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: session %s: %w", di.path, id, err)
@@ -211,6 +220,9 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		}
 		if done != nil {
 			done[key] = true
+		}
+		if di.check != nil {
+			di.check.row(&r)
 		}
 		if r.big != nil {
 			err = di.putBig(ctx, log, key, r.big)

@@ -78,6 +78,9 @@ func register(ctx context.Context, command, file string) error {
 	if st, err := os.Stat(project); err != nil || !st.IsDir() || !filepath.IsAbs(project) {
 		return fmt.Errorf("%s: the session's folder %q does not exist here; export it with --cwd", file, project)
 	}
+	if err := checkImportFile(b); err != nil {
+		return fmt.Errorf("%s: `opencode import` would stop in the middle and leave half a session; nothing was handed to it: %w", file, err)
+	}
 	if _, err := runTool(ctx, command, project, "import", file); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -85,7 +88,7 @@ func register(ctx context.Context, command, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	return compareInstalled(file, b, stored)
+	return CompareStored(file, b, stored)
 }
 
 // runTool runs the tool and returns its standard output, which goes through a
@@ -131,8 +134,11 @@ func (e *InstallError) Error() string {
 		e.File, first(e.Missing), first(e.Changed))
 }
 
-// compareInstalled compares a file with what the tool exports afterwards.
-func compareInstalled(file string, sent, stored []byte) error {
+// CompareStored compares what a file for `opencode import` says with what the tool
+// has stored of it, as `opencode export` prints it: an [InstallError] names the
+// messages and parts that are missing or say something else. Members that the tool
+// does not know may be missing. file is for messages.
+func CompareStored(file string, sent, stored []byte) error {
 	var want, got exportDocument
 	if err := unmarshal(sent, &want); err != nil {
 		return fmt.Errorf("%s: %w", file, err)

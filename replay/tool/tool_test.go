@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -363,5 +365,58 @@ func TestHostileArguments(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(b.dir); err != nil || len(entries) > 1 {
 		t.Errorf("left in the working directory: %v, %v", fmt.Sprint(entries), err)
+	}
+}
+
+// counted is a tool that says how many of its calls run at once.
+type counted struct{ now, most *atomic.Int64 }
+
+func (counted) Definition() schema.ToolDefinition { return schema.ToolDefinition{Name: "counted"} }
+
+func (c counted) Run(context.Context, tool.Call) (tool.Result, error) {
+	n := c.now.Add(1)
+	defer c.now.Add(-1)
+	for {
+		most := c.most.Load()
+		if n <= most || c.most.CompareAndSwap(most, n) {
+			break
+		}
+	}
+	runtime.Gosched()
+	return tool.Result{}, nil
+}
+
+// The names of one tool share its limit.
+func TestLimitOfATool(t *testing.T) {
+	c := counted{new(atomic.Int64), new(atomic.Int64)}
+	set := tool.NewSet(c)
+	set.Add("alias", c)
+	if set.Limit("unknown", 1) {
+		t.Error("an unknown tool was limited")
+	}
+	if !set.Limit("counted", 2) {
+		t.Fatal("the tool was not limited")
+	}
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			one, _ := set.Lookup([]string{"counted", "alias"}[i%2])
+			if _, err := one.Run(t.Context(), tool.Call{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if most := c.most.Load(); most > 2 {
+		t.Errorf("%d calls ran at once, want at most 2", most)
+	}
+	known := tool.Known()
+	if !known.Limit("shell", 1) {
+		t.Fatal("no shell")
+	}
+	for _, name := range []string{"shell", "Bash", "exec_command", "bash"} {
+		if one, ok := known.Lookup(name); !ok || !strings.Contains(fmt.Sprintf("%T", one), "limited") {
+			t.Errorf("%s is not limited with the shell: %T", name, one)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -18,7 +17,7 @@ import (
 const API = "chat"
 
 // projection is the version of the projection rules.
-const projection = "chat-1"
+const projection = "chat-2"
 
 // Config says how the API is reached.
 type Config struct {
@@ -39,21 +38,8 @@ type Provider struct {
 
 // New returns a provider.
 func New(c Config) *Provider {
-	header := http.Header{}
-	for name, values := range c.Header {
-		header[http.CanonicalHeaderKey(name)] = values
-	}
-	if c.Key != "" {
-		header.Set("Authorization", "Bearer "+c.Key)
-	}
-	base := c.BaseURL
-	if base == "" {
-		base = c.Quirks.BaseURL
-	}
-	return &Provider{
-		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
-		quirks:   c.Quirks,
-	}
+	e := provider.Endpoint{BaseURL: c.BaseURL, Header: c.Header, Client: c.Client, Idle: c.Idle}
+	return &Provider{endpoint: provider.NewEndpoint(e, c.Quirks.BaseURL, "Authorization", c.Key), quirks: c.Quirks}
 }
 
 // Describe implements [provider.Provider].

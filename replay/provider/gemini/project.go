@@ -187,21 +187,9 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Sealed != nil:
 			parts = append(parts, b.Sealed)
 		case b.Type == schema.BlockReasoning:
-			code := provider.LossForeignReasoning
-			if b.Seal == nil {
-				code = provider.LossUnsealedReasoning
-			}
-			w.losses.Add(code, u.Seq)
+			w.losses.CountReasoning(b, u.Seq)
 		default:
-			if b.Type == schema.BlockRefusal {
-				w.losses.Add(provider.LossRefusal, u.Seq)
-			}
-			if b.Phase != "" {
-				w.losses.Add(provider.LossPhase, u.Seq)
-			}
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
+			w.losses.CountText(b, u.Seq, false)
 			parts = append(parts, textPart{b.Words})
 		}
 	}
@@ -252,11 +240,14 @@ func (w *writer) answers(u *provider.Unit) {
 	var parts, behind []any
 	for i := range u.Results {
 		r := &u.Results[i]
-		f := functionResponse{Name: r.Call.Name, Response: response{Output: r.Text}}
+		f := functionResponse{Name: r.Call.Name}
+		images, notes := apart(w.content(r.Images, r.Seq))
+		text := strings.Join(append([]string{r.Text}, notes...), "\n")
 		if r.Error {
-			f.Response = response{Error: r.Text}
+			f.Response.Error = text
+		} else {
+			f.Response.Output = text
 		}
-		images := w.content(r.Images, r.Seq)
 		if w.generation >= 3 {
 			f.ID, f.Parts = r.Call.ID, images
 		} else {
@@ -270,6 +261,19 @@ func (w *writer) answers(u *provider.Unit) {
 	w.Add(content{"user", parts})
 	w.results = true
 	w.user(behind)
+}
+
+// apart parts what a function response takes as it is from texts, which belong in
+// its output.
+func apart(parts []any) (data []any, texts []string) {
+	for _, p := range parts {
+		if t, ok := p.(textPart); ok {
+			texts = append(texts, t.Text)
+		} else {
+			data = append(data, p)
+		}
+	}
+	return data, texts
 }
 
 // content makes parts of a user's message or of the images of a result.

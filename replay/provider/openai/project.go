@@ -39,23 +39,26 @@ type inputMessage struct {
 	Type    string `json:"type"`
 	Role    string `json:"role"`
 	Content []any  `json:"content"`
+}
+
+// ownMessage is what the model said. Its content is the plain text: the other form,
+// a list of output_text, wants the id of an item, which nothing is stored under.
+type ownMessage struct {
+	Type    string `json:"type"`
+	Role    string `json:"role"`
+	Content string `json:"content"`
 	Phase   string `json:"phase,omitzero"`
 }
 
 type textPart struct {
-	Type string `json:"type"` // input_text or output_text
+	Type string `json:"type"` // input_text
 	Text string `json:"text"`
-}
-
-type refusalPart struct {
-	Type    string `json:"type"`
-	Refusal string `json:"refusal"`
 }
 
 type imagePart struct {
 	Type     string `json:"type"`
 	ImageURL string `json:"image_url"`
-	Detail   string `json:"detail,omitzero"`
+	Detail   string `json:"detail"`
 }
 
 type filePart struct {
@@ -198,7 +201,7 @@ func (w *writer) message(role string, content []any) {
 		return
 	}
 	if last := w.Last(); last != nil {
-		if m, ok := (*last).(*inputMessage); ok && m.Role == role && role != "assistant" {
+		if m, ok := (*last).(*inputMessage); ok && m.Role == role {
 			m.Content = append(m.Content, content...)
 			return
 		}
@@ -223,13 +226,9 @@ func (w *writer) model(u *provider.Unit) {
 			w.call(b.Call)
 		case b.Sealed != nil:
 			w.Add(b.Sealed)
-		case b.Type == schema.BlockRefusal:
-			w.Add(&inputMessage{Type: "message", Role: "assistant", Content: []any{refusalPart{"refusal", b.Words}}, Phase: b.Phase})
 		default:
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
-			w.Add(&inputMessage{Type: "message", Role: "assistant", Content: []any{textPart{"output_text", b.Words}}, Phase: b.Phase})
+			w.losses.CountText(b, u.Seq, true)
+			w.Add(ownMessage{"message", "assistant", b.Words, b.Phase})
 		}
 	}
 }
@@ -240,10 +239,8 @@ func (w *writer) reasoning(b *provider.ModelBlock, seq int64, followed bool) {
 		w.Add(b.Sealed)
 	case b.Sealed != nil:
 		w.losses.Add(provider.LossStaleSeal, seq)
-	case b.Seal == nil:
-		w.losses.Add(provider.LossUnsealedReasoning, seq)
 	default:
-		w.losses.Add(provider.LossForeignReasoning, seq)
+		w.losses.CountReasoning(b, seq)
 	}
 }
 
@@ -283,9 +280,9 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		case c.Type == schema.PartText:
 			out = append(out, textPart{"input_text", c.Text})
 		case c.Type == schema.PartImage && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
-			out = append(out, imagePart{"input_image", dataURL(c), c.Detail})
+			out = append(out, imagePart{"input_image", dataURL(c), detail(c)})
 		case c.Type == schema.PartImage && strings.HasPrefix(c.URI, "https://"):
-			out = append(out, imagePart{"input_image", c.URI, c.Detail})
+			out = append(out, imagePart{"input_image", c.URI, detail(c)})
 		case c.Type == schema.PartFile && c.Media == "application/pdf" && len(c.Bytes) > 0:
 			name := c.Name
 			if name == "" {
@@ -299,6 +296,15 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		}
 	}
 	return out
+}
+
+// detail is how closely to look at an image. The API has no default for it.
+func detail(c *provider.Content) string {
+	switch c.Detail {
+	case "low", "high", "original":
+		return c.Detail
+	}
+	return "auto"
 }
 
 func dataURL(c *provider.Content) string {

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -17,6 +21,8 @@ type Projection struct {
 	Model    string
 	// Issue: see [History].
 	Issue func(b *schema.Block, n int) *schema.Seal
+	// Params are the model's parameters.
+	Params jsontext.Value
 	// Check judges a body as the API does.
 	Check func(body []byte) error
 	// Flatten takes a body apart into the pieces a model reads, in order.
@@ -48,8 +54,9 @@ func (p Projection) Run(t *testing.T) {
 func (p Projection) histories(t *testing.T, rounds int, hostile bool) {
 	sealed := 0
 	for seed := range uint64(rounds) {
-		h := &History{Rand: rand.New(rand.NewPCG(seed, 1)), Issue: p.Issue, Model: p.Model, Hostile: hostile}
+		h := &History{Rand: rand.New(rand.NewPCG(seed, 1)), Issue: p.Issue, Model: p.Model, Params: p.Params, Hostile: hostile}
 		view, points := h.Make(1 + int(seed%6))
+		p.step(t, seed, h.Rand, view)
 		full := p.project(t, seed, view, len(view.Messages))
 		again := p.project(t, seed, view, len(view.Messages))
 		if !bytes.Equal(full, again) {
@@ -93,6 +100,46 @@ func (p Projection) project(t *testing.T, seed uint64, view *provider.View, n in
 		t.Fatalf("seed %d, %d messages: the API refuses the request: %v\n%s", seed, n, err, req.Body)
 	}
 	return req.Body
+}
+
+// step tests that a projector that is shown a history piece by piece makes what
+// the provider makes of each piece at once, to the byte and to the loss; also
+// after an edit of what it was shown before.
+func (p Projection) step(t *testing.T, seed uint64, rnd *rand.Rand, view *provider.View) {
+	t.Helper()
+	projector := provider.NewProjector(p.Provider)
+	v := *view
+	v.Messages = slices.Clone(view.Messages)
+	all, same := v.Messages, 0
+	for n := 1 + rnd.IntN(3); n <= len(all); n += rnd.IntN(4) {
+		if rnd.IntN(8) == 0 {
+			same = rnd.IntN(n) // an edit, or a caller that does not know better
+			all[same].Seq += 1_000
+			all[same].Content = append(slices.Clone(all[same].Content), schema.TextPart("edited"))
+		}
+		if rnd.IntN(12) == 0 {
+			v.Definition.System = []string{"You are another."}
+		}
+		v.Messages = all[:n]
+		got, err := projector.Project(t.Context(), &v, min(same, n))
+		if err != nil {
+			t.Fatalf("seed %d, %d messages step by step: %v", seed, n, err)
+		}
+		want, err := p.Provider.Project(t.Context(), &v)
+		if err != nil {
+			t.Fatalf("seed %d, %d messages: %v", seed, n, err)
+		}
+		if body := slices.Concat(got.Body, got.Tail); !bytes.Equal(body, want.Body) || got.SHA256() != want.SHA256() || got.Size() != want.Size() {
+			t.Fatalf("seed %d, %d messages: step by step the request is\n%s\nat once\n%s", seed, n, body, want.Body)
+		}
+		if d := cmp.Diff(want.Losses, got.Losses); d != "" {
+			t.Fatalf("seed %d, %d messages: losses (-at once +step by step):\n%s", seed, n, d)
+		}
+		if d := cmp.Diff(want.Tools, got.Tools); d != "" {
+			t.Fatalf("seed %d, %d messages: names of tools (-at once +step by step):\n%s", seed, n, d)
+		}
+		same = n
+	}
 }
 
 // sealsKept counts the seals of the provider that stand in the body byte for

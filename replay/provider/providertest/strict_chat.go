@@ -109,6 +109,7 @@ func (c *chatChecker) message(i int, m *chatMessage) error {
 		if c.rules.SystemFirstOnly && i > 0 {
 			return errors.New("system message must be at the beginning")
 		}
+		return chatContent(m.Content, false)
 	case "user":
 		if before == "user" {
 			return errors.New("conversation roles must alternate")
@@ -132,7 +133,7 @@ func (c *chatChecker) message(i int, m *chatMessage) error {
 	default:
 		return fmt.Errorf("role %q", m.Role)
 	}
-	return chatContent(m.Content)
+	return chatContent(m.Content, true)
 }
 
 func (c *chatChecker) assistant(m *chatMessage) error {
@@ -140,7 +141,7 @@ func (c *chatChecker) assistant(m *chatMessage) error {
 		return errors.New("an assistant message needs content or tool_calls")
 	}
 	if m.Content.Kind() != 'n' {
-		if err := chatContent(m.Content); err != nil {
+		if err := chatContent(m.Content, false); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,8 @@ func (c *chatChecker) assistant(m *chatMessage) error {
 	return nil
 }
 
-func chatContent(v jsontext.Value) error {
+// chatContent checks content; images may be a user's only.
+func chatContent(v jsontext.Value, images bool) error {
 	var s string
 	if v.Kind() == '"' {
 		if err := json.Unmarshal(v, &s); err != nil {
@@ -197,7 +199,7 @@ func chatContent(v jsontext.Value) error {
 			if err := notBlank(p.Text); err != nil {
 				return err
 			}
-		case p.Type == "image_url" && isObject(p.ImageURL):
+		case p.Type == "image_url" && images && isObject(p.ImageURL):
 		default:
 			return fmt.Errorf("content part of type %q", p.Type)
 		}

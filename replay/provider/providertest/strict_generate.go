@@ -121,6 +121,9 @@ func checkGenerateContent(c *generateContent, pending []generatePart, tools []st
 			if !isObject(p.FunctionResponse.Response) {
 				return fmt.Errorf("parts[%d]: response: want an object", j)
 			}
+			if err := checkResponseParts(p.FunctionResponse.Parts); err != nil {
+				return fmt.Errorf("parts[%d]: %w", j, err)
+			}
 			responses = append(responses, *p)
 		case p.InlineData != nil:
 		case p.Text != nil:
@@ -141,6 +144,28 @@ func checkGenerateContent(c *generateContent, pending []generatePart, tools []st
 		call := pending[j].FunctionCall
 		if p.FunctionResponse.Name != call.Name || p.FunctionResponse.ID != call.ID {
 			return fmt.Errorf("function response %d is for %q (%q), the call was %q (%q)", j, p.FunctionResponse.Name, p.FunctionResponse.ID, call.Name, call.ID)
+		}
+	}
+	return nil
+}
+
+// checkResponseParts judges what a function response carries besides its text.
+func checkResponseParts(v jsontext.Value) error {
+	if v == nil {
+		return nil
+	}
+	var parts []struct {
+		InlineData *struct {
+			MimeType string `json:"mimeType"`
+			Data     string `json:"data"`
+		} `json:"inlineData"`
+	}
+	if err := read(v, &parts); err != nil {
+		return fmt.Errorf("function response: %w", err)
+	}
+	for k, p := range parts {
+		if p.InlineData == nil || p.InlineData.MimeType == "" || p.InlineData.Data == "" {
+			return fmt.Errorf("function response: parts[%d]: required oneof field 'data' must have one initialized field", k)
 		}
 	}
 	return nil

@@ -29,24 +29,23 @@ type responsesTool struct {
 }
 
 type responsesItem struct {
-	Type             string          `json:"type"`
-	ID               string          `json:"id"`
-	Role             string          `json:"role"`
-	Content          []responsesPart `json:"content"`
-	Phase            string          `json:"phase"`
-	Summary          jsontext.Value  `json:"summary"`
-	EncryptedContent string          `json:"encrypted_content"`
-	CallID           string          `json:"call_id"`
-	Name             string          `json:"name"`
-	Arguments        *string         `json:"arguments"`
-	Input            *string         `json:"input"`
-	Output           jsontext.Value  `json:"output"`
+	Type             string         `json:"type"`
+	ID               string         `json:"id"`
+	Role             string         `json:"role"`
+	Content          jsontext.Value `json:"content"` // a string or a list of parts
+	Phase            string         `json:"phase"`
+	Summary          jsontext.Value `json:"summary"`
+	EncryptedContent string         `json:"encrypted_content"`
+	CallID           string         `json:"call_id"`
+	Name             string         `json:"name"`
+	Arguments        *string        `json:"arguments"`
+	Input            *string        `json:"input"`
+	Output           jsontext.Value `json:"output"`
 }
 
 type responsesPart struct {
 	Type     string `json:"type"`
 	Text     string `json:"text"`
-	Refusal  string `json:"refusal"`
 	ImageURL string `json:"image_url"`
 	Detail   string `json:"detail"`
 	Filename string `json:"filename"`
@@ -172,19 +171,29 @@ func (c *responsesChecker) call(it *responsesItem, kind, output string) error {
 }
 
 func (c *responsesChecker) message(it *responsesItem) error {
-	if len(it.Content) == 0 {
+	if it.Content.Kind() == '"' {
+		var text string
+		if err := json.Unmarshal(it.Content, &text); err != nil {
+			return err
+		}
+		return notBlank(text)
+	}
+	if it.Role == "assistant" {
+		return errors.New("content: a list of output_text belongs to an item with an id, and no item is stored")
+	}
+	var parts []responsesPart
+	if err := read(it.Content, &parts); err != nil {
+		return err
+	}
+	if len(parts) == 0 {
 		return errors.New("content must not be empty")
 	}
-	for _, p := range it.Content {
-		ok := false
-		switch it.Role {
-		case "assistant":
-			ok = p.Type == "output_text" || p.Type == "refusal"
-		case "user", "developer", "system":
-			ok = p.Type == "input_text" || p.Type == "input_image" || p.Type == "input_file"
-		}
-		if !ok {
+	for _, p := range parts {
+		if p.Type != "input_text" && p.Type != "input_image" && p.Type != "input_file" {
 			return fmt.Errorf("content of type %q in a message of role %q", p.Type, it.Role)
+		}
+		if p.Type == "input_image" && !slices.Contains([]string{"low", "high", "auto", "original"}, p.Detail) {
+			return fmt.Errorf("detail %q of an image", p.Detail)
 		}
 	}
 	return nil
