@@ -59,7 +59,7 @@ func (s *DirStore) AppendSealed(ctx context.Context, log LogID, at int64) (*Seal
 func (a *SealedAppender) begin(ctx context.Context) error {
 	l := a.l
 	if err := l.lockExclusive(ctx, a.at == 0); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && a.at > 0 {
 			err = &ConflictError{Log: l.id, At: a.at}
 		}
 		return err
