@@ -28,12 +28,15 @@ type Imports struct {
 	mu       sync.Mutex
 	contents map[format.LogID][]Content
 	sources  map[string]SourceRecord
+	reports  map[format.LogID]Report
 }
 
 // OpenImports returns the records in a folder, which is made when the first
 // record comes; with an empty dir they are kept in memory only.
 func OpenImports(dir string) *Imports {
-	return &Imports{dir: dir, contents: make(map[format.LogID][]Content), sources: make(map[string]SourceRecord)}
+	return &Imports{
+		dir: dir, contents: make(map[format.LogID][]Content), sources: make(map[string]SourceRecord), reports: make(map[format.LogID]Report),
+	}
 }
 
 // Content is one state of a source as it was seen. Export gives it back.
@@ -62,6 +65,7 @@ type SourceRecord struct {
 // OutcomeRecord is what an import of the source did to one log.
 type OutcomeRecord struct {
 	Log      string    `json:"log"`
+	Session  string    `json:"session,omitzero"` // of a log of rows: whose it is
 	Entries  int64     `json:"entries"`
 	SHA256   string    `json:"sha256,omitzero"`
 	Pending  int64     `json:"pending,omitzero"`
@@ -183,6 +187,15 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 		return err
 	}
 	name := im.sourcePath(rec.Path)
+	// Not synced: losing the record costs a comparison.
+	if err := replaceFile(name, b); err != nil {
+		return fmt.Errorf("import record of %s: %w", rec.Path, err)
+	}
+	return nil
+}
+
+// replaceFile writes a file beside its place and renames it; it is not synced.
+func replaceFile(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
@@ -190,13 +203,12 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 	if err != nil {
 		return err
 	}
-	// Not synced: losing the record costs a comparison.
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("import record of %s: %w", rec.Path, err), discard(f.Name()))
+		return errors.Join(err, discard(f.Name()))
 	}
 	return nil
 }

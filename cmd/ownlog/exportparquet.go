@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v2"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/convert/parquet"
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/format"
@@ -34,7 +37,8 @@ func (s *session) exportParquet(c *cli.Context, store *format.DirStore, refs []l
 	}
 	opts := parquet.Options{
 		Out: c.String("out"), Compact: c.Bool("compact"),
-		Rows: tables.Options{Payload: c.Bool("with-payload"), NoText: c.Bool("no-text")},
+		Prune: c.NArg() == 0, // the folder mirrors the store
+		Rows:  tables.Options{Payload: c.Bool("with-payload"), NoText: c.Bool("no-text")},
 	}
 	var err error
 	if opts.Rows.Prices, err = readPrices(c.String("prices")); err != nil {
@@ -64,6 +68,7 @@ func (s *session) exportParquet(c *cli.Context, store *format.DirStore, refs []l
 		}
 		ids[i] = ref.Log
 	}
+	opts.Rows.Fidelity = importReports(convert.OpenImports(filepath.Join(store.Dir(), "imports")))
 	res, err := parquet.Export(c.Context, store, slices.Values(ids), opts)
 	if err != nil {
 		return err
@@ -71,9 +76,26 @@ func (s *session) exportParquet(c *cli.Context, store *format.DirStore, refs []l
 	return s.showParquet(c, res)
 }
 
+// importReports returns the report of a log's newest import as JSON. One that
+// cannot be read is as good as none: it is beside the log, not in it.
+func importReports(imports *convert.Imports) func(format.LogID) *string {
+	return func(id format.LogID) *string {
+		report, ok, err := imports.Report(id)
+		if !ok || err != nil {
+			return nil
+		}
+		b, err := json.Marshal(report, json.Deterministic(true))
+		if err != nil {
+			return nil
+		}
+		text := string(b)
+		return &text
+	}
+}
+
 func (s *session) showParquet(c *cli.Context, res parquet.Result) error {
 	if c.Bool("json") {
-		doc := parquetJSON{Schema: "ownlog.export.parquet/1", Logs: res.Logs, Exported: res.Exported, Unchanged: res.Unchanged, Outside: res.Outside, Rows: res.Rows}
+		doc := parquetJSON{Schema: "ownlog.export.parquet/1", Logs: res.Logs, Exported: res.Exported, Unchanged: res.Unchanged, Outside: res.Outside, Removed: res.Removed, Rows: res.Rows}
 		for _, f := range res.Failed {
 			doc.Failed = append(doc.Failed, f.Error())
 		}
@@ -81,7 +103,7 @@ func (s *session) showParquet(c *cli.Context, res parquet.Result) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.Out, "%d logs: %d exported, %d unchanged, %d outside the dates\n", res.Logs, res.Exported, res.Unchanged, res.Outside)
+		fmt.Fprintf(s.Out, "%d logs: %d exported, %d unchanged, %d outside the dates; %d removed\n", res.Logs, res.Exported, res.Unchanged, res.Outside, res.Removed)
 		for _, t := range parquet.Tables() {
 			fmt.Fprintf(s.Out, "  %-13s %d rows\n", t, res.Rows[t])
 		}
@@ -98,6 +120,7 @@ type parquetJSON struct {
 	Exported  int64                   `json:"exported"`
 	Unchanged int64                   `json:"unchanged"`
 	Outside   int64                   `json:"outside"`
-	Rows      map[parquet.Table]int64 `json:"rows"` // written by this run
+	Removed   int64                   `json:"removed"` // logs that the store has no more
+	Rows      map[parquet.Table]int64 `json:"rows"`    // written by this run
 	Failed    []string                `json:"failed,omitzero"`
 }

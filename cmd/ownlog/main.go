@@ -13,6 +13,7 @@ func main() { os.Exit(process()) }
 // process runs the command line of this process. An interrupt, or being told to
 // end, cancels what runs.
 func process() int {
+	reportFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, os.Args, console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: homeDir()})

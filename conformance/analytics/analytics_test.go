@@ -23,12 +23,14 @@ import (
 	"github.com/ownlog/ownlog/convert/parquet"
 	"github.com/ownlog/ownlog/convert/tables"
 	"github.com/ownlog/ownlog/convert/tables/samplelog"
+	"github.com/ownlog/ownlog/fixtures"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
 
 // TestSamples lets the readers compare every value of the sample logs, read a
-// live and a sealed segment, and answer the stock questions.
+// live and a sealed segment, answer the stock questions, and run what docs/sql.md
+// says.
 func TestSamples(t *testing.T) {
 	dir := t.TempDir()
 	store := openStore(t, dir)
@@ -46,21 +48,27 @@ func TestSamples(t *testing.T) {
 	if err := copyFile(filepath.Join("testdata", "answers.json"), filepath.Join(dir, "expected", "answers.json")); err != nil {
 		t.Fatal(err)
 	}
+	if err := copyFile(filepath.Join("..", "..", "docs", "sql.md"), filepath.Join(dir, "sql.md")); err != nil {
+		t.Fatal(err)
+	}
 	writeSegments(t, dir, store, samplelog.Tree, samplelog.Rows)
 	check(t, dir)
 }
 
-// TestCorpus lets the readers compare every value of real sessions, in files that
-// were joined.
+// TestCorpus lets the readers compare every value of real sessions and of the
+// bundled recordings, in files that were joined.
 func TestCorpus(t *testing.T) {
 	corpus := os.Getenv("OWNLOG_CORPUS")
 	if st, err := os.Stat(corpus); err != nil || !st.IsDir() {
 		t.Fatalf("OWNLOG_CORPUS=%q: want a folder; see the package's documentation", corpus)
 	}
-	dir := t.TempDir()
-	store := new(format.MemStore)
-	_, err := convert.Import(t.Context(), store, convert.OpenImports(""), convert.NewRegistry(claudecode.Vendor{}, codex.Vendor{}, opencode.Vendor{}),
-		convert.ImportOptions{Roots: []string{corpus}})
+	dir, recordings := t.TempDir(), t.TempDir()
+	if err := os.CopyFS(recordings, fixtures.FS); err != nil {
+		t.Fatal(err)
+	}
+	store, imports := new(format.MemStore), convert.OpenImports("")
+	_, err := convert.Import(t.Context(), store, imports, convert.NewRegistry(claudecode.Vendor{}, codex.Vendor{}, opencode.Vendor{}),
+		convert.ImportOptions{Roots: []string{corpus, recordings}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +76,20 @@ func TestCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices}, true)
+	fidelity := func(id format.LogID) *string {
+		report, ok, err := imports.Report(id)
+		if !ok || err != nil {
+			t.Errorf("log %s: import report %v, %v", id, ok, err)
+			return nil
+		}
+		b, err := json.Marshal(report, json.Deterministic(true))
+		if err != nil {
+			t.Error(err)
+		}
+		text := string(b)
+		return &text
+	}
+	makeCase(t, dir, store, tables.Options{Payload: true, Prices: prices, Fidelity: fidelity}, true)
 	check(t, dir)
 }
 
@@ -103,6 +124,7 @@ func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options,
 	if len(r.Failed) > 0 {
 		t.Fatal(r.Failed)
 	}
+	checkParquetGo(t, filepath.Join(dir, "out"), store, logs, opts)
 	expected := filepath.Join(dir, "expected")
 	if err := os.Mkdir(expected, 0o700); err != nil {
 		t.Fatal(err)

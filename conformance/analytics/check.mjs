@@ -5,6 +5,7 @@
 //	expected/T.jsonl    rows of table T in order, every column, NULL as null
 //	expected/columns.json  [{table, name, type}], type a DuckDB type
 //	expected/answers.json  {view: rows as [[values]]}, may be missing
+//	sql.md              a copy of docs/sql.md, may be missing
 //	segments.json       [{path, entries: [[seq, type, the entry as text]]}], may be missing
 //
 // Prints a line for each check and exits with 1 if one failed.
@@ -134,6 +135,27 @@ async function checkViews() {
   }
 }
 
+// checkPage runs every statement of docs/sql.md, which the case has a copy of.
+async function checkPage() {
+  const page = fs.readFileSync(path.join(dir, 'sql.md'), 'utf8');
+  const blocks = [...page.matchAll(/```sql\n([^`]*)```/g)].map((m) => m[1]);
+  const statements = blocks.join('\n').split('\n').filter((line) => !line.startsWith('.read'))
+    .join('\n').split(/;\s*(?:\n|$)/).map((s) => s.trim()).filter((s) => s);
+  const rows = [];
+  for (const statement of statements) {
+    const sql = statement.replaceAll("'tables", `'${out}`).replaceAll('STORE', path.join(dir, 'store'));
+    try {
+      rows.push((await duck.runAndReadAll(sql)).getRowsJS().length);
+    } catch (err) {
+      report(false, `docs/sql.md: ${statement}`, `\n${err}`);
+    }
+  }
+  const sealed = JSON.parse(fs.readFileSync(path.join(dir, 'segments.json'), 'utf8')).filter((s) => s.path.endsWith('.zst'));
+  const entries = sealed.reduce((n, s) => n + s.entries.length, 0);
+  report(rows.length === statements.length && rows.length >= 6, `docs/sql.md: ${rows.length} statements run`);
+  report(rows.at(-1) === entries, `docs/sql.md: the last one, which reads the logs, finds ${entries} entries`, rows.at(-1) === entries ? '' : `it finds ${rows.at(-1)}`);
+}
+
 for (const table of tables) {
   const want = expectedRows(table);
   await checkDuckDB(table);
@@ -144,5 +166,6 @@ if (fs.existsSync(path.join(dir, 'segments.json'))) {
   for (const segment of JSON.parse(fs.readFileSync(path.join(dir, 'segments.json'), 'utf8'))) await checkSegment(segment);
 }
 if (fs.existsSync(path.join(dir, 'expected', 'answers.json'))) await checkViews();
+if (fs.existsSync(path.join(dir, 'sql.md'))) await checkPage();
 console.log(failed ? `${failed} checks failed` : 'all checks passed');
 process.exit(failed ? 1 : 0);

@@ -6,6 +6,9 @@
 //
 //	OWNLOG_CORPUS=DIR go test -tags conformance ./conformance/analytics
 //
+// The tokens of the corpus are counted beside ccusage, by session, day and model;
+// OWNLOG_CCUSAGE names a folder where that npm package is installed.
+//
 // OWNLOG_CORPUS is a folder with real session files. The readers are npm
 // packages, installed as package-lock.json says into a temporary folder;
 // OWNLOG_ANALYTICS names a folder where they are installed already. The lock file

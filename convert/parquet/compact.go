@@ -41,6 +41,9 @@ type source struct {
 // join rewrites files of many logs in which some do not count any more, and,
 // with Compact, joins the files of each table and date.
 func (x *exporter) join() error {
+	if !x.opts.Compact && len(x.old.joined()) == 0 {
+		return nil
+	}
 	for _, t := range Tables() {
 		for date, files := range x.byDate(t) {
 			var joined, single []source
@@ -75,9 +78,9 @@ func (x *exporter) byDate(t Table) map[string][]source {
 	logs := make(map[string][]format.LogID)
 	dates := make(map[string]string)
 	for id, e := range x.old {
-		if p := e.parts[t]; p.path != "" {
-			logs[p.path] = append(logs[p.path], id)
-			dates[p.path] = e.date
+		if name := e.path(t); name != "" {
+			logs[name] = append(logs[name], id)
+			dates[name] = e.date
 		}
 	}
 	files := make(map[string][]source)
@@ -185,7 +188,7 @@ func mergeRows[T any](x *exporter, l layout[T], date string, files []source, log
 	}
 	for _, id := range logs {
 		p := x.old[id].parts[l.table]
-		p.path, p.bytes = name, f.bytes
+		p.joined, p.bytes = name, f.bytes
 		x.old[id].parts[l.table] = p
 	}
 	return nil

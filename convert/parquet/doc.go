@@ -19,12 +19,14 @@
 //   - Exporting again adds nothing; a log that grew has its files replaced.
 //   - NULL, "" and 0 stay apart. JSON is plain STRING. No type is used that
 //     common readers do not know.
-//   - Memory does not depend on the size of the store or of texts: row groups
-//     are written out as they fill.
+//   - Rows of logs that were removed from the store go with the next export that
+//     prunes.
+//   - Memory does not depend on the size of logs or of texts: row groups are
+//     written out as they fill. Of each log in the folder the manifest is in
+//     memory, about a kilobyte.
 //
 // # Not promised
 //
 //   - That a reader which ignores the manifest never sees a log's tables at two
 //     different heads while an export runs.
-//   - Removal of files of logs that are no longer in the store.
 package parquet

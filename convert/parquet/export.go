@@ -33,6 +33,9 @@ type Options struct {
 	Rows tables.Options
 	// Compact joins the files of a table and date into one.
 	Compact bool
+	// Prune removes the rows of logs that the store has no more. The folder is
+	// then of this store alone: rows of another one's logs would go, too.
+	Prune bool
 	// Workers is how many logs are read at once; 0: one for each processor.
 	Workers int
 	// Progress, if not nil, is called after each log, by one goroutine at a time.
@@ -45,6 +48,7 @@ type Result struct {
 	Exported  int64 // of them written
 	Unchanged int64 // of them as the manifest says already
 	Outside   int64 // of them not between Since and Until
+	Removed   int64 // logs that the store has no more, whose rows were removed
 	// Rows and Bytes are those written, by table.
 	Rows, Bytes map[Table]int64
 	// Failed are the logs that could not be read; their files stay as they were.
@@ -75,6 +79,9 @@ func Export(ctx context.Context, store format.Store, logs iter.Seq[format.LogID]
 	}
 	defer x.lock.Close()
 	if err := x.run(ctx, logs); err != nil {
+		return x.result, err
+	}
+	if err := x.prune(ctx); err != nil {
 		return x.result, err
 	}
 	return x.result, x.commit()
@@ -180,6 +187,24 @@ func feed(ctx context.Context, queue chan<- format.LogID, logs iter.Seq[format.L
 	}
 }
 
+// prune forgets the logs that are no longer in the store; their files are swept.
+func (x *exporter) prune(ctx context.Context) error {
+	if !x.opts.Prune {
+		return nil
+	}
+	for id := range x.old {
+		_, err := x.store.Info(ctx, id)
+		switch {
+		case errors.Is(err, format.ErrNotFound):
+			delete(x.old, id)
+			x.result.Removed++
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // commit makes the new state the one that counts.
 func (x *exporter) commit() error {
 	w := newWorker(x)
@@ -222,9 +247,8 @@ func (x *exporter) variant(t Table) string {
 
 // sweep removes files of exports that no longer count, and temporary ones.
 func (x *exporter) sweep() error {
-	count := x.old.paths()
+	joined := x.old.joined()
 	for _, t := range Tables() {
-		count[emptyPath(t)] = true
 		temps, err := filepath.Glob(filepath.Join(x.opts.Out, string(t), tempPrefix+"*"))
 		if err != nil {
 			return err
@@ -238,7 +262,7 @@ func (x *exporter) sweep() error {
 			if err != nil {
 				return err
 			}
-			if rel = filepath.ToSlash(rel); ours(rel) && !count[rel] {
+			if rel = filepath.ToSlash(rel); ours(rel) && !x.old.counts(rel, joined) {
 				temps = append(temps, name)
 			}
 		}
@@ -417,10 +441,11 @@ func (x *exporter) current(ctx context.Context, log format.LogID) (bool, error) 
 		if !ok || p.variant != x.variant(t) {
 			return false, nil
 		}
-		if p.path == "" {
+		name := e.path(t)
+		if name == "" {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(x.opts.Out, filepath.FromSlash(p.path)))
+		info, err := os.Stat(filepath.Join(x.opts.Out, filepath.FromSlash(name)))
 		if err != nil || info.Size() != p.bytes {
 			return false, nil
 		}

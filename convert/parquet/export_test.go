@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -440,6 +442,73 @@ func exportAll(t *testing.T, store *format.MemStore, out string) {
 		ids = append(ids, id)
 	}
 	if _, err := Export(t.Context(), store, slices.Values(ids), Options{Out: out}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPrune removes logs from the store: the next export that prunes takes their
+// rows out of the manifest and the folder, also out of joined files. One that
+// does not prune, and one that was not told of a log, leave all as it is.
+func TestPrune(t *testing.T) {
+	for _, compact := range []bool{false, true} {
+		t.Run(fmt.Sprintf("compact %v", compact), func(t *testing.T) {
+			store := sampleStore(t)
+			out := t.TempDir()
+			export(t, store, Options{Out: out, Compact: compact})
+			before := snapshot(t, out)
+			some := func(prune bool, logs ...format.LogID) Result {
+				t.Helper()
+				r, err := Export(t.Context(), store, slices.Values(logs), Options{Out: out, Compact: compact, Prune: prune})
+				if err != nil || len(r.Failed) > 0 {
+					t.Fatal(err, r.Failed)
+				}
+				return r
+			}
+			if r := some(true, samplelog.Rows); r.Removed != 0 {
+				t.Errorf("%d logs removed that are in the store", r.Removed)
+			}
+			if diff := changed(before, snapshot(t, out)); diff != nil {
+				t.Errorf("an export of one log changed %v", diff)
+			}
+			rest := new(format.MemStore)
+			for _, log := range []format.LogID{samplelog.Tree, samplelog.Assets} {
+				copyLog(t, store, rest, log)
+			}
+			store = rest
+			if r := some(false, samplelog.Tree, samplelog.Assets); r.Removed != 0 {
+				t.Errorf("%d logs removed unasked", r.Removed)
+			}
+			if r := some(true, samplelog.Tree, samplelog.Assets); r.Removed != 3 || r.Exported != 0 {
+				t.Errorf("%+v, want 3 logs removed and none exported", r)
+			}
+			checkAll(t, out, project(t, store, tables.Options{}, samplelog.Tree, samplelog.Assets))
+			m, err := readManifest(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m) != 2 {
+				t.Errorf("the manifest has %d logs, want 2", len(m))
+			}
+			files := m.paths()
+			for name := range snapshot(t, out) {
+				if strings.HasSuffix(name, ".parquet") && !files[name] && filepath.Base(name) != emptyName {
+					t.Errorf("%s is left", name)
+				}
+			}
+		})
+	}
+}
+
+func copyLog(t *testing.T, from, to *format.MemStore, log format.LogID) {
+	t.Helper()
+	var entries [][]byte
+	for e, err := range from.Read(t.Context(), log, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, bytes.Clone(e.Bytes))
+	}
+	if _, err := to.Append(t.Context(), log, 0, entries); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/go-json-experiment/json"
 
@@ -43,10 +44,11 @@ type manifestLine struct {
 
 // part is a log's share of a table.
 type part struct {
-	path    string
-	rows    int64
-	bytes   int64
-	variant string
+	rows, bytes int64
+	variant     string
+	// joined is the file of many logs that has the rows; empty: a file of the
+	// log's own, if there are any rows.
+	joined string
 }
 
 // exported is what the manifest holds about a log.
@@ -54,6 +56,17 @@ type exported struct {
 	head  format.Head
 	date  string
 	parts map[Table]part
+}
+
+// path returns the file that has the log's rows of a table; empty if it has none.
+func (e *exported) path(t Table) string {
+	switch p := e.parts[t]; {
+	case p.rows == 0:
+		return ""
+	case p.joined != "":
+		return p.joined
+	}
+	return logPath(t, e.date, e.head.Log)
 }
 
 // manifest maps logs to what was exported of them.
@@ -98,21 +111,35 @@ func (m manifest) add(line []byte) error {
 	if head.Log.String() != l.Log {
 		return fmt.Errorf("log %s has the head of log %s", l.Log, head.Log)
 	}
-	if _, err := ParseTable(string(l.Table)); err != nil {
+	t, err := ParseTable(string(l.Table))
+	if err != nil {
 		return err
 	}
 	if l.Path != "" && !ours(l.Path) {
 		return fmt.Errorf("path %q is not one of an export", l.Path)
 	}
+	if l.Date != noDate && !isDate(l.Date) {
+		return fmt.Errorf("date %q", l.Date)
+	}
+	if (l.Path == "") != (l.Rows == 0) {
+		return fmt.Errorf("path %q for %d rows", l.Path, l.Rows)
+	}
 	e := m[head.Log]
 	if e == nil {
-		e = &exported{head: head, date: strings.Clone(l.Date), parts: make(map[Table]part)}
+		e = &exported{head: head, date: unique.Make(l.Date).Value(), parts: make(map[Table]part)}
 		m[head.Log] = e
 	}
 	if e.head != head {
 		return fmt.Errorf("log %s has two heads, %s and %s", l.Log, e.head, head)
 	}
-	e.parts[l.Table] = part{path: l.Path, rows: l.Rows, bytes: l.Bytes, variant: l.Variant}
+	if e.date != l.Date {
+		return fmt.Errorf("log %s has two dates, %s and %s", l.Log, e.date, l.Date)
+	}
+	p := part{rows: l.Rows, bytes: l.Bytes, variant: unique.Make(l.Variant).Value()}
+	if l.Path != "" && l.Path != logPath(t, l.Date, head.Log) {
+		p.joined = unique.Make(l.Path).Value()
+	}
+	e.parts[t] = p
 	return nil
 }
 
@@ -148,7 +175,7 @@ func (e *exported) write(w io.Writer, id format.LogID) error {
 			continue
 		}
 		line, err := json.Marshal(manifestLine{
-			Table: t, Path: p.path, Log: id.String(), Head: e.head.String(), Date: e.date,
+			Table: t, Path: e.path(t), Log: id.String(), Head: e.head.String(), Date: e.date,
 			Rows: p.rows, Bytes: p.bytes, Variant: p.variant,
 		})
 		if err != nil {
@@ -161,17 +188,31 @@ func (e *exported) write(w io.Writer, id format.LogID) error {
 	return nil
 }
 
-// paths returns the files that count.
-func (m manifest) paths() map[string]bool {
+// joined returns the files of many logs that count.
+func (m manifest) joined() map[string]bool {
 	in := make(map[string]bool)
 	for _, e := range m {
-		for _, p := range e.parts {
-			if p.path != "" {
-				in[p.path] = true
+		for t, p := range e.parts {
+			if p.joined != "" {
+				in[e.path(t)] = true
 			}
 		}
 	}
 	return in
+}
+
+// counts reports whether a file of an export counts; joined is what [joined]
+// returns.
+func (m manifest) counts(rel string, joined map[string]bool) bool {
+	table, _, _ := strings.Cut(rel, "/")
+	name := strings.TrimSuffix(path.Base(rel), ".parquet")
+	if name == strings.TrimSuffix(emptyName, ".parquet") {
+		return rel == emptyPath(Table(table))
+	}
+	if id, err := format.ParseLogID(name); err == nil {
+		return m[id] != nil && m[id].path(Table(table)) == rel
+	}
+	return joined[rel]
 }
 
 // Names of files.

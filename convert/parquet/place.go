@@ -69,8 +69,8 @@ func (x *exporter) place(l *logFiles) error {
 	for i, t := range x.opts.Tables {
 		p := part{variant: x.variant(t)}
 		if f := l.files[t]; f != nil {
-			p.path, p.rows, p.bytes = logPath(t, l.date, l.head.Log), f.rows, f.bytes
-			group.Go(func() { errs[i] = x.settle(f, p.path) })
+			p.rows, p.bytes = f.rows, f.bytes
+			group.Go(func() { errs[i] = x.settle(f, logPath(t, l.date, l.head.Log)) })
 		}
 		now.parts[t] = p
 	}

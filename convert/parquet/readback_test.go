@@ -55,10 +55,14 @@ func into[T any](rows *[]T) func(*T) error {
 	return func(row *T) error { *rows = append(*rows, *row); return nil }
 }
 
-func project(t *testing.T, store format.Store, opts tables.Options) *sourceRows {
+// project returns the rows of the logs; none named: of all samples.
+func project(t *testing.T, store format.Store, opts tables.Options, logs ...format.LogID) *sourceRows {
 	t.Helper()
 	s := new(sourceRows)
-	logs := slices.SortedFunc(slices.Values(samplelog.Logs()), compareLogs)
+	if logs == nil {
+		logs = samplelog.Logs()
+	}
+	logs = slices.SortedFunc(slices.Values(logs), compareLogs)
 	for _, log := range logs {
 		_, err := tables.Project(t.Context(), store, log, opts, tables.Sink{
 			Session: into(&s.sessions), Event: into(&s.events), Block: into(&s.blocks), ModelCall: into(&s.models),
@@ -69,6 +73,19 @@ func project(t *testing.T, store format.Store, opts tables.Options) *sourceRows 
 		}
 	}
 	return s
+}
+
+// paths returns the files that count.
+func (m manifest) paths() map[string]bool {
+	in := make(map[string]bool)
+	for _, e := range m {
+		for t := range e.parts {
+			if name := e.path(t); name != "" {
+				in[name] = true
+			}
+		}
+	}
+	return in
 }
 
 // readTable returns the rows of all files of a table that the manifest counts,

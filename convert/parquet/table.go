@@ -31,10 +31,10 @@ func Tables() []Table {
 
 // ParseTable finds a table by name.
 func ParseTable(name string) (Table, error) {
-	if !slices.Contains(Tables(), Table(name)) {
-		return "", fmt.Errorf("table %q: want one of %v", name, Tables())
+	if i := slices.Index(Tables(), Table(name)); i >= 0 {
+		return Tables()[i], nil
 	}
-	return Table(name), nil
+	return "", fmt.Errorf("table %q: want one of %v", name, Tables())
 }
 
 // Sizes of files' parts. A row group holds at most groupRows rows, and ends
