@@ -287,7 +287,7 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 // watchAfter is how long something may take before the log is watched meanwhile.
 // What is over sooner finds out by the append that follows it; watching costs a
 // store as much as reading.
-const watchAfter = 20 * time.Millisecond
+const watchAfter = 100 * time.Millisecond
 
 // watched returns a context for something that takes time. It ends when the log
 // says that a person interrupted the turn or that the lease is lost. done must
