@@ -98,6 +98,9 @@ func (o *FolderOutput) Create(name string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("output file %q: not a plain relative path", name)
 	}
 	target := filepath.Join(o.Dir, filepath.FromSlash(path.Clean(name)))
+	if err := o.noLinks(path.Dir(path.Clean(name))); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return nil, err
 	}
@@ -111,6 +114,26 @@ func (o *FolderOutput) Create(name string) (io.WriteCloser, error) {
 		return nil, err
 	}
 	return &folderFile{atomicFile: f, out: o}, nil
+}
+
+// noLinks refuses folders below o.Dir that are symbolic links: what they lead to
+// was not named.
+func (o *FolderOutput) noLinks(folder string) error {
+	at := o.Dir
+	for part := range strings.SplitSeq(folder, "/") {
+		at = filepath.Join(at, part)
+		info, err := os.Lstat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink != 0 && part != "." {
+			return fmt.Errorf("output folder %s is a symbolic link; nothing is written through it", at)
+		}
+	}
+	return nil
 }
 
 type folderFile struct {

@@ -52,7 +52,7 @@ type File struct {
 	Size    int64
 	ModTime time.Time
 	Mode    fs.FileMode
-	// Head are the first bytes, at most [SniffSize].
+	// Head are the first bytes, at most [SniffSize]; valid during the call.
 	Head []byte
 }
 

@@ -120,6 +120,7 @@ type importRun struct {
 	summary  *ImportSummary
 	findings FindingCounts
 	sources  map[sourceKey]*Source
+	head     [SniffSize]byte // of the file that vendors are asked about
 	order    []sourceKey
 	left     []leftSource
 }
@@ -234,18 +235,17 @@ func (r *importRun) look(f File, vendors []Vendor) {
 	case f.ModTime.Before(r.opts.Since):
 		refuse("", "older than asked for")
 		return
-	case f.Size == 0:
-		refuse("", "empty")
-		return
 	}
 	vendor, claim, err := r.claim(&f, vendors)
 	switch {
 	case err != nil:
 		r.done(FileResult{Path: f.Path, Bytes: f.Size, Status: FileFailed, Reason: "cannot be read", Err: err})
-	case claim.Kind == ClaimNone:
-		refuse("", "no session format known here")
 	case claim.Kind == ClaimRefused:
 		refuse(vendor, claim.Reason)
+	case f.Size == 0 && claim.Kind != ClaimSide:
+		refuse(vendor, "empty")
+	case claim.Kind == ClaimNone:
+		refuse("", "no session format known here")
 	default:
 		key := sourceKey{vendor, claim.Kind, claim.Group}
 		if claim.Group == "" {
@@ -279,7 +279,7 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 		}
 	}
 	var err error
-	if f.Head, err = readHead(f.Path); err != nil {
+	if f.Head, err = readHead(f.Path, r.head[:]); err != nil {
 		return "", Claim{}, err
 	}
 	refusedBy, refused := "", Claim{}
@@ -295,13 +295,17 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 	return refusedBy, refused, nil
 }
 
-func readHead(name string) ([]byte, error) {
+// readHead reads as much of a file's beginning into buf as fits.
+func readHead(name string, buf []byte) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	head, err := io.ReadAll(io.LimitReader(f, SniffSize))
-	return head, errors.Join(err, f.Close())
+	n, err := io.ReadFull(f, buf)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return buf[:n], errors.Join(err, f.Close())
 }
 
 func openFile(_ context.Context, f File) (io.ReadCloser, error) { return os.Open(f.Path) }
@@ -437,9 +441,13 @@ func (r *importRun) finish(src *Source, err error) {
 				Size: f.Size, ModTime: f.ModTime.UnixNano(), Status: FileImported,
 			}
 			for _, o := range res.Outcomes {
-				rec.Outcomes = append(rec.Outcomes, OutcomeRecord{
+				out := OutcomeRecord{
 					Log: o.Log.String(), Entries: o.Head.Size, SHA256: o.SHA256, Pending: o.Pending, Findings: o.Findings,
-				})
+				}
+				if o.Name.Kind == LogAssets {
+					out.Session = o.Name.ID
+				}
+				rec.Outcomes = append(rec.Outcomes, out)
 			}
 			if err := r.record(rec, res.Outcomes); err != nil {
 				res.Status, res.Reason, res.Err = FileFailed, "imported, but not recorded: "+err.Error(), err

@@ -18,6 +18,7 @@ import (
 // is not safe for concurrent use.
 type Mirror struct {
 	store    format.Store
+	sealer   sealer // the store, if it is one
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
@@ -29,7 +30,15 @@ type Mirror struct {
 // NewMirror returns a mirror that writes to the store and keeps its records in
 // imports. In a dry run it compares and counts but writes nothing.
 func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
-	return &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
+	m := &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
+	m.sealer, _ = store.(sealer)
+	return m
+}
+
+// sealer is a store that takes entries in sealed form at once: what is imported
+// exists already elsewhere, so that nothing is gained by writing it as text first.
+type sealer interface {
+	AppendSealed(ctx context.Context, log format.LogID, at int64) (*format.SealedAppender, error)
 }
 
 // Store returns the store that is written to, for reading.
@@ -81,6 +90,9 @@ type Outcome struct {
 	SHA256   string      // of the source, 64 hexadecimal digits; empty for rows
 	Records  int64
 	Appended int64 // entries
+	// Sealed says that the entries were appended in sealed form: there is nothing
+	// left for [format.DirStore.Seal] to do.
+	Sealed   bool
 	Findings []Finding
 	// Report says what was carried how.
 	Report *schema.Fidelity
@@ -116,6 +128,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
 	defer w.release()
+	w.seals = !m.dryRun && m.sealer != nil
 
 	if len(held) == 0 {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, ErrNothing)
@@ -144,7 +157,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	if e, ok := mapper.(Ender); ok {
 		e.End()
 	}
-	if err := w.flush(ctx); err != nil {
+	if err := w.finish(ctx); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
 	end := reader.End()
@@ -221,8 +234,12 @@ func (m *Mirror) takeOutcomes() []Outcome {
 	return out
 }
 
-// batchBytes is how much is appended at a time.
-const batchBytes = 4 << 20
+// batchBytes is how much is appended at a time, and synced; sealedBatchBytes where
+// nothing is synced before the end: what fits into a cache.
+const (
+	batchBytes       = 4 << 20
+	sealedBatchBytes = 1 << 20
+)
 
 // logWriter compares entries with what a log holds and appends what is new,
 // leaving the log for a fork of it where they differ.
@@ -238,11 +255,16 @@ type logWriter struct {
 	next func() (format.Entry, error, bool) // entries the log holds, nil when there are no more
 	stop func()
 
+	seals    bool // append in sealed form
+	appender *format.SealedAppender
+	sealed   bool // was appended in sealed form
+
 	encoder   *runEncoder
 	batch     [][]byte
 	batchSize int
 	appended  int64
-	tree      format.Frontier
+	tree      format.Frontier // of the entries compared; of all, unless w seals
+	head      format.Head     // of the log, when it was sealed
 }
 
 // openLog starts at the log's first entry, or behind its base.
@@ -295,6 +317,11 @@ func (w *logWriter) attach(ctx context.Context) error {
 // release closes w, whose buffers then serve the next one.
 func (w *logWriter) release() {
 	w.close()
+	if w.appender != nil {
+		// It was not committed, and the error of that is on its way.
+		_ = w.appender.Close()
+		w.appender = nil
+	}
 	w.encoder.reset()
 	w.m.encoder = w.encoder
 }
@@ -313,10 +340,13 @@ func (w *logWriter) add(ctx context.Context, vendor string, run *Run) error {
 		return err
 	}
 	for _, e := range entries {
-		leaf := format.LeafHash(e)
-		same, err := w.holds(ctx, leaf)
-		if err != nil {
-			return err
+		same := false
+		if w.next != nil || !w.seals {
+			leaf := format.LeafHash(e)
+			if same, err = w.holds(ctx, leaf); err != nil {
+				return err
+			}
+			w.tree.Push(leaf)
 		}
 		if !same {
 			if blobs != nil {
@@ -329,10 +359,9 @@ func (w *logWriter) add(ctx context.Context, vendor string, run *Run) error {
 			w.batchSize += len(e)
 			w.appended++
 		}
-		w.tree.Push(leaf)
 		w.pos++
 	}
-	if w.batchSize >= batchBytes {
+	if w.batchSize >= batchBytes || w.seals && w.batchSize >= sealedBatchBytes {
 		return w.flush(ctx)
 	}
 	return nil
@@ -410,10 +439,18 @@ func (w *logWriter) flush(ctx context.Context) error {
 		}
 	}
 	w.existed = true
+	if w.seals {
+		return busy(w.appendSealed(ctx, at, batch))
+	}
 	_, err := w.m.store.Append(ctx, w.log, at, batch)
 	if errors.Is(err, format.ErrUnknown) {
 		_, err = format.Settle(ctx, w.m.store, w.log, at, batch)
 	}
+	return busy(err)
+}
+
+// busy says what to do about a conflict.
+func busy(err error) error {
 	var conflict *format.ConflictError
 	if errors.As(err, &conflict) {
 		return fmt.Errorf("another import writes to the same log; run it again: %w", err)
@@ -421,10 +458,35 @@ func (w *logWriter) flush(ctx context.Context) error {
 	return err
 }
 
+// appendSealed appends to the sealed segment that is being written.
+func (w *logWriter) appendSealed(ctx context.Context, at int64, batch [][]byte) (err error) {
+	if w.appender == nil {
+		if w.appender, err = w.m.sealer.AppendSealed(ctx, w.log, at); err != nil {
+			return err
+		}
+	}
+	return w.appender.AppendJoined(ctx, batch)
+}
+
+// finish makes all that was added durable.
+func (w *logWriter) finish(ctx context.Context) error {
+	if err := w.flush(ctx); err != nil || w.appender == nil {
+		return err
+	}
+	head, err := w.appender.Commit()
+	if errors.Is(err, format.ErrUnknown) {
+		return fmt.Errorf("what the log holds is not known; run the import again: %w", err)
+	}
+	w.appender, w.head, w.sealed = nil, head, err == nil
+	return busy(err)
+}
+
 // describe fills in what became of the log.
 func (w *logWriter) describe(out *Outcome) {
-	out.Log, out.Appended = w.log, w.appended
-	out.Head = format.Head{Log: w.log, Size: w.pos, Root: w.tree.Root()}
+	out.Log, out.Appended, out.Sealed = w.log, w.appended, w.sealed
+	if out.Head = w.head; !w.sealed {
+		out.Head = format.Head{Log: w.log, Size: w.pos, Root: w.tree.Root()}
+	}
 	switch {
 	case w.appended == 0 && w.pos < w.size:
 		out.Status = OutcomePrefix

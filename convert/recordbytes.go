@@ -23,6 +23,14 @@ const minBase64 = 4096
 // joined to the encoded event; blobs must be stored first.
 func keepRecord(ev *schema.Event, rec *Record) (raw []byte, blobs []PendingBlob) {
 	record := rec.Bytes
+	switch {
+	case record == nil: // a row that is gone
+		return nil, nil
+	case len(record) == 0: // which raw64 cannot say
+		blob := NewBlob(record, "")
+		ev.RawBlob = &blob.Ref
+		return nil, []PendingBlob{blob}
+	}
 	if parts, blobs := takeApart(record, rec.Checked); parts != nil {
 		ev.RawParts = parts
 		return nil, blobs

@@ -137,7 +137,7 @@ func (r *Rows) Put(ctx context.Context, run Run) error {
 	switch {
 	case run.Record.Stored != nil:
 		digest = strings.TrimPrefix(run.Record.Stored.Digest, blobPrefix)
-	case len(run.Record.Bytes) > 0:
+	case run.Record.Bytes != nil:
 		digest = digestOf(run.Record.Bytes)
 	}
 	h.digests = append(h.digests, digest)
@@ -161,24 +161,55 @@ func (r *Rows) Missing() []schema.Row {
 	return missing
 }
 
+// Earlier returns the sessions, as [LogName.ID], whose logs the last import of the
+// source at path went to: rows of theirs may be gone.
+func (m *Mirror) Earlier(path string) []string {
+	var ids []string
+	rec, _ := m.imports.Source(path)
+	for _, o := range rec.Outcomes {
+		if o.Session != "" && !slices.Contains(ids, o.Session) {
+			ids = append(ids, o.Session)
+		}
+	}
+	return ids
+}
+
+// PutGone notes that rows which the same path gave before are not there any more.
+func (r *Rows) PutGone(ctx context.Context) error {
+	for _, row := range r.Missing() {
+		run := Run{
+			Row:    &row,
+			Events: []*schema.Event{{Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: &schema.VendorRecord{Kind: schema.KindGone}}},
+		}
+		if err := r.Put(ctx, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Findings returns the counts to which the importer adds what it comes across.
 func (r *Rows) Findings() Findings { return &r.findings }
 
 // Close appends what is left and records the import.
 func (r *Rows) Close(ctx context.Context) (Outcome, error) {
-	if err := r.w.flush(ctx); err != nil {
+	// Only now, when no more is to come: whoever gives up before does not call
+	// Close, and would leave the log locked.
+	r.w.seals = r.m.sealer != nil && !r.m.dryRun && r.w.appended == int64(len(r.w.batch))
+	err := r.w.finish(ctx)
+	r.w.release()
+	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
 	}
-	r.w.release()
 	out := Outcome{Name: r.name, Records: r.records, Findings: r.findings.List(), Report: new(schema.Fidelity)}
 	r.w.describe(&out)
 	out.Report.Add(schema.Preserved, "row", r.records, "")
 	if !r.m.dryRun && r.w.pos > 0 {
-		head, err := r.m.store.Head(ctx, r.w.log, r.w.pos)
-		if err != nil {
-			return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
+		if !out.Sealed {
+			if out.Head, err = r.m.store.Head(ctx, r.w.log, r.w.pos); err != nil {
+				return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
+			}
 		}
-		out.Head = head
 		rec := SourceRecord{Path: r.sourceKey(), Vendor: r.name.Vendor, Rows: make(map[string]string, len(r.held))}
 		for row, h := range r.held {
 			if h.here != "" {

@@ -121,6 +121,8 @@ func (w *crashWorld) start() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		// So small that a log has several sealed segments.
+		s.sealing = sealLimits{group: int64(2000 + w.rng.IntN(6000)), small: int64(w.rng.IntN(2000))}
 		return s
 	}
 	w.s, w.other = open("/store"), open("/other")
@@ -162,21 +164,23 @@ func (w *crashWorld) step() error {
 		return w.note(err, "collect garbage")
 	case 6:
 		return w.copy(l)
+	case 7, 8, 9:
+		return w.append(l, w.sealed)
 	}
-	return w.append(l)
+	return w.append(l, w.live)
 }
 
 // note remembers what was done. That there is no log yet is no error.
 func (w *crashWorld) note(err error, format string, args ...any) error {
 	w.trace = append(w.trace, fmt.Sprintf(format, args...)+fmt.Sprintf(": %v", err))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errDropped) {
 		return nil
 	}
 	return err
 }
 
-// append appends where the log ends, and notes what came of it.
-func (w *crashWorld) append(l *crashLog) error {
+// append appends to a log, by live or sealed, and notes what came of it.
+func (w *crashWorld) append(l *crashLog, how func(id LogID, at int64, batch [][]byte) (int64, error)) error {
 	batch := w.entries()
 	if w.rng.IntN(4) == 0 {
 		e, err := w.blobEntry()
@@ -193,14 +197,18 @@ func (w *crashWorld) append(l *crashLog) error {
 		return nil // the fork was not made, or not to the end
 	}
 	at := int64(len(before))
-	size, err := w.s.Append(context.Background(), l.id, at, batch)
+	size, err := how(l.id, at, batch)
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		return w.checkConflict(l, at, conflict.Size)
+	}
 	after := append(before, batch...)
 	if err != nil {
 		l.mayBecome(after)
-		if w.note(err, "append %d to %s at %d", len(batch), l.id, at) == nil {
-			w.fail("there is no log to append to")
+		if errors.Is(err, ErrNotFound) {
+			w.fail("append to %s at %d: %v", l.id, at, err)
 		}
-		return err
+		return w.note(err, "append %d to %s at %d", len(batch), l.id, at)
 	}
 	_ = w.note(nil, "append %d to %s at %d", len(batch), l.id, at)
 	l.is(after)
@@ -210,6 +218,41 @@ func (w *crashWorld) append(l *crashLog) error {
 	}
 	return nil
 }
+
+// checkConflict fails unless the log grew by a line that lacked its LF alone:
+// readers do not give it out, and a writer keeps it.
+func (w *crashWorld) checkConflict(l *crashLog, at, size int64) error {
+	list, err := w.list(w.s, l)
+	if err == nil && (size != at+1 || int64(len(list)) != size || !l.may(list)) {
+		w.fail("append at %d: the log has %d entries; %d can be read", at, size, len(list))
+	}
+	return err
+}
+
+func (w *crashWorld) live(id LogID, at int64, batch [][]byte) (int64, error) {
+	return w.s.Append(context.Background(), id, at, batch)
+}
+
+// sealed appends in sealed form; now and then it drops what it appended. Of that,
+// segments that were full are there.
+func (w *crashWorld) sealed(id LogID, at int64, batch [][]byte) (int64, error) {
+	a, err := w.s.AppendSealed(context.Background(), id, at)
+	if err != nil {
+		return 0, err
+	}
+	for part := range slices.Chunk(batch, 1+w.rng.IntN(3)) {
+		if err := a.Append(context.Background(), part); err != nil {
+			return 0, errors.Join(err, a.Close())
+		}
+	}
+	if w.rng.IntN(5) == 0 {
+		return 0, errors.Join(errDropped, a.Close())
+	}
+	head, err := a.Commit()
+	return head.Size, err
+}
+
+var errDropped = errors.New("dropped")
 
 // blobEntry stores a blob, often one that was there before, and returns an entry
 // that names it.

@@ -85,7 +85,10 @@ func normLen(entry []byte) int {
 // without control bytes, without whitespace outside strings, I-JSON (RFC 7493)
 // throughout; inside raw whitespace, any number and duplicate names are left
 // as they are. The error wraps [ErrEntry] and says where.
-func CheckEntry(entry []byte) error {
+func CheckEntry(entry []byte) error { return checkEntry(entry, false) }
+
+// checkEntry is CheckEntry; the record that the entry keeps may have been checked.
+func checkEntry(entry []byte, rawChecked bool) error {
 	if len(entry) > MaxEntry {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrEntry, len(entry), MaxEntry)
 	}
@@ -99,9 +102,12 @@ func CheckEntry(entry []byte) error {
 	rules := jsonRules{depth: MaxDepth, ijson: true, reserved: reservedNames}
 	if end == len(entry) {
 		err = checkJSON(entry, rules)
-	} else if err = CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
-		return fmt.Errorf("%w: raw: %w", ErrEntry, err)
 	} else {
+		if !rawChecked {
+			if err = CheckRaw(entry[end+len(rawMember) : len(entry)-1]); err != nil {
+				return fmt.Errorf("%w: raw: %w", ErrEntry, err)
+			}
+		}
 		err = checkMembers(entry[head:end], rules)
 	}
 	if err != nil {

@@ -39,15 +39,16 @@ func (r *redaction) names(seq int64, leaf Hash) bool {
 // that none of them names could hide anything.
 const redactionType = `"log.redacted"`
 
-// factsOf collects the facts of an entry; ok is false if there are none.
-func factsOf(seq int64, entry []byte) (f facts, ok bool) {
+// factsOf collects the facts of an entry, whose top members are m; ok is false if
+// there are none.
+func factsOf(seq int64, entry []byte, m members) (f facts, ok bool) {
 	norm := entry
 	if n := normLen(entry); n > 0 {
 		norm = entry[:n]
 	}
 	f.seq = seq
 	f.blobs = blobRefs(norm)
-	if bytes.Contains(norm, []byte(redactionType)) && string(topMembers(entry).typ) == redactionType {
+	if string(m.typ) == redactionType {
 		var e struct {
 			Data redaction `json:"data"`
 		}

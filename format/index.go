@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -206,33 +205,32 @@ func (s *headerScanner) quoted() string {
 // blockSummary collects what an index says about the entries of a block.
 type blockSummary struct {
 	types      map[string]bool
-	tmin, tmax string
+	tmin, tmax []byte
 }
 
-// add takes in an entry.
-func (s *blockSummary) add(entry []byte) {
-	m := topMembers(entry)
-	if typ, ok := unquote(m.typ); ok && !s.types[typ] {
+// add takes in an entry with these members.
+func (s *blockSummary) add(m members) {
+	if typ, ok := unquoted(m.typ); ok && !s.types[string(typ)] {
 		if s.types == nil {
 			s.types = map[string]bool{}
 		}
-		s.types[typ] = true
+		s.types[string(typ)] = true
 	}
-	at, ok := unquote(m.time)
+	at, ok := unquoted(m.time)
 	if !ok || !isTime(at) {
 		return
 	}
-	if s.tmin == "" || compareTimes(at, s.tmin) < 0 {
-		s.tmin = at
+	if len(s.tmin) == 0 || compareTimes(at, s.tmin) < 0 {
+		s.tmin = append(s.tmin[:0], at...)
 	}
-	if s.tmax == "" || compareTimes(at, s.tmax) > 0 {
-		s.tmax = at
+	if len(s.tmax) == 0 || compareTimes(at, s.tmax) > 0 {
+		s.tmax = append(s.tmax[:0], at...)
 	}
 }
 
 // isTime tells whether s is spelled as times in entries are: RFC 3339 in UTC
 // with at most nine digits of a second.
-func isTime(s string) bool {
+func isTime[T string | []byte](s T) bool {
 	const layout = "0000-00-00T00:00:00"
 	if len(s) < len(layout)+1 || s[len(s)-1] != 'Z' {
 		return false
@@ -243,7 +241,7 @@ func isTime(s string) bool {
 		}
 	}
 	frac := s[len(layout) : len(s)-1]
-	if frac == "" {
+	if len(frac) == 0 {
 		return true
 	}
 	if frac[0] != '.' || len(frac) < 2 || len(frac) > 10 {
@@ -258,17 +256,17 @@ func isTime(s string) bool {
 }
 
 // compareTimes orders two times for which isTime is true.
-func compareTimes(a, b string) int {
+func compareTimes(a, b []byte) int {
 	const seconds = 19
-	if c := strings.Compare(a[:seconds], b[:seconds]); c != 0 {
+	if c := bytes.Compare(a[:seconds], b[:seconds]); c != 0 {
 		return c
 	}
-	return strings.Compare(strings.TrimRight(a[seconds:], ".0Z"), strings.TrimRight(b[seconds:], ".0Z"))
+	return bytes.Compare(bytes.TrimRight(a[seconds:], ".0Z"), bytes.TrimRight(b[seconds:], ".0Z"))
 }
 
 // finish puts what was collected into b and starts anew.
 func (s *blockSummary) finish(b *indexBlock) {
-	b.tmin, b.tmax = s.tmin, s.tmax
+	b.tmin, b.tmax = string(s.tmin), string(s.tmax)
 	for typ := range s.types {
 		b.types = append(b.types, typ)
 	}
@@ -276,16 +274,16 @@ func (s *blockSummary) finish(b *indexBlock) {
 	*s = blockSummary{}
 }
 
-// unquote returns the text of a JSON string.
-func unquote(literal []byte) (string, bool) {
+// unquoted returns the text of a JSON string, a part of it if nothing is escaped.
+func unquoted(literal []byte) ([]byte, bool) {
 	if len(literal) < 2 || literal[0] != '"' {
-		return "", false
+		return nil, false
 	}
 	if bytes.IndexByte(literal, '\\') < 0 {
-		return string(literal[1 : len(literal)-1]), true
+		return literal[1 : len(literal)-1], true
 	}
 	text, err := jsontext.AppendUnquote(nil, literal)
-	return string(text), err == nil
+	return text, err == nil
 }
 
 // members are the members of an entry that the format knows of, as they are

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,51 +34,58 @@ func TestMain(m *testing.M) {
 }
 
 // appendForever appends entries in batches of one to four and says on stdout
-// what was acknowledged. Now and then it seals.
+// what was acknowledged. Now and then it seals. A share of its syncs fails.
 func appendForever(args string) error {
-	var dir, id, writer string
-	if _, err := fmt.Sscan(args, &dir, &id, &writer); err != nil {
+	var dir, id, writer, lost string
+	var share float64
+	if _, err := fmt.Sscan(args, &dir, &id, &writer, &lost, &share); err != nil {
 		return err
 	}
 	log, err := format.ParseLogID(id)
 	if err != nil {
 		return err
 	}
-	s, err := format.OpenDirStore(dir, format.WithRollSize(4000))
+	s, err := format.OpenDirStore(dir, format.WithRollSize(4000), format.WithFailingSyncs(share, lost))
 	if err != nil {
 		return err
 	}
-	at := int64(0)
+	ctx, at := context.Background(), int64(0)
 	for i := 0; ; {
 		batch := make([][]byte, 1+rand.IntN(4))
 		for k := range batch {
 			batch[k] = fmt.Appendf(nil, `{"w":%q,"i":%d,"pad":"%s"}`, writer, i+k, strings.Repeat("p", rand.IntN(300)))
 		}
-		size, err := s.Append(context.Background(), log, at, batch)
-		var c *format.ConflictError
-		if errors.As(err, &c) {
-			at = c.Size
-			continue
+		size, err := s.Append(ctx, log, at, batch)
+		for errors.Is(err, format.ErrUnknown) {
+			size, err = format.Settle(ctx, s, log, at, batch)
 		}
-		if err != nil {
+		mine := len(batch)
+		var c *format.ConflictError
+		switch {
+		case errors.As(err, &c):
+			// What stands before others' entries is ours and durable.
+			mine, size = int(c.At-at), c.Size
+		case errors.Is(err, syscall.EIO):
+			continue // nothing of the batch was written
+		case err != nil:
 			return err
 		}
-		for k := range batch {
+		for k := range mine {
 			fmt.Println(at+int64(k), i+k)
 		}
-		i += len(batch)
+		i += mine
 		at = size
 		if rand.IntN(20) == 0 {
-			if _, err := s.Seal(context.Background(), log); err != nil {
+			if _, err := s.Seal(ctx, log); err != nil && !errors.Is(err, syscall.EIO) {
 				return err
 			}
 		}
 	}
 }
 
-// TestKilledProcesses lets several processes append to one log at once, and
-// kills them at any moment: nothing acknowledged is lost, doubled or reordered.
-// OWNLOG_SOAK sets how many rounds.
+// TestKilledProcesses lets several processes append to one log at once, some
+// with syncs that fail, and kills them at any moment: nothing acknowledged is
+// lost, doubled or reordered. OWNLOG_SOAK sets how many rounds.
 func TestKilledProcesses(t *testing.T) {
 	rounds := 3
 	if text := os.Getenv("OWNLOG_SOAK"); text != "" {
@@ -91,7 +99,8 @@ func TestKilledProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, log := t.TempDir(), format.NewLogID()
+	dir, lost, log := t.TempDir(), t.TempDir(), format.NewLogID()
+	losses := 0
 	acked := map[int64]string{}
 	var mu sync.Mutex
 	for round := range rounds {
@@ -99,7 +108,7 @@ func TestKilledProcesses(t *testing.T) {
 		for p := range 3 {
 			writer := fmt.Sprintf("%d.%d", round, p)
 			cmd := exec.Command(exe) // #nosec G204 -- this binary
-			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s", appenderEnv, dir, log, writer))
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s %s %g", appenderEnv, dir, log, writer, lost, []float64{0, 0.02, 0.15}[p]))
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -141,6 +150,11 @@ func TestKilledProcesses(t *testing.T) {
 			}()
 		}
 		wg.Wait()
+		n, err := format.LoseUnsynced(lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses += n
 		s := openDir(t, dir)
 		all := storetest.ReadAll(t, s, log, 0)
 		mu.Lock()
@@ -169,4 +183,5 @@ func TestKilledProcesses(t *testing.T) {
 	if len(acked) == 0 {
 		t.Error("nothing was ever acknowledged")
 	}
+	t.Logf("%d rounds, %d deaths, %d entries acknowledged; %d files lost something at the end of a round", rounds, 3*rounds, len(acked), losses)
 }

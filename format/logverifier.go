@@ -464,7 +464,7 @@ func (v *logVerifier) nameHoles(ctx context.Context, lineage []kin) error {
 				// What is damaged behind the fork is no concern of it.
 				break
 			}
-			if f, ok := factsOf(e.Seq, e.Bytes); ok && f.redaction != nil {
+			if f, ok := factsOf(e.Seq, e.Bytes, topMembers(e.Bytes)); ok && f.redaction != nil {
 				v.nameBy(f)
 			}
 		}

@@ -168,7 +168,7 @@ func (p *packer) packBlobs(ctx context.Context, h Head) error {
 		if e.Seq >= h.Size {
 			return nil
 		}
-		f, _ := factsOf(e.Seq, e.Bytes)
+		f, _ := factsOf(e.Seq, e.Bytes, members{})
 		for _, ref := range f.blobs {
 			if p.blobs[ref.digest] {
 				continue

@@ -14,7 +14,7 @@ import (
 // believed here and checked by [DirStore.Verify].
 func (s *DirStore) ReadBetween(ctx context.Context, log LogID, from, to time.Time) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		r := timeReader{store: s, from: timeText(from), to: timeText(to), yield: yield}
+		r := timeReader{store: s, from: []byte(timeText(from)), to: []byte(timeText(to)), yield: yield}
 		if err := r.run(ctx, log); err != nil {
 			yield(Entry{}, err)
 		}
@@ -26,7 +26,7 @@ func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0
 
 type timeReader struct {
 	store    *DirStore
-	from, to string
+	from, to []byte
 	yield    func(Entry, error) bool
 	stopped  bool
 }
@@ -93,7 +93,7 @@ func (r *timeReader) sealed(log LogID, f span, seq, end int64) error {
 	defer file.Close() //nolint:errcheck // only read from
 	for i, b := range sealed.blocks {
 		last := b.first + b.count
-		if b.count == 0 || last <= seq || b.first >= end || b.tmin == "" || compareTimes(b.tmin, r.to) > 0 || compareTimes(b.tmax, r.from) < 0 {
+		if b.count == 0 || last <= seq || b.first >= end || b.tmin == "" || compareTimes([]byte(b.tmin), r.to) > 0 || compareTimes([]byte(b.tmax), r.from) < 0 {
 			continue
 		}
 		if err := r.lines(sealed.readerOf(i), max(seq, b.first), min(end, last)); err != nil || r.stopped {
@@ -116,7 +116,7 @@ func (r *timeReader) lines(reader *segmentReader, seq, end int64) error {
 		if l.seq < seq || l.kind != lineEntry {
 			continue
 		}
-		at, ok := unquote(topMembers(l.entry).time)
+		at, ok := unquoted(topMembers(l.entry).time)
 		if !ok || !isTime(at) || compareTimes(at, r.from) < 0 || compareTimes(at, r.to) > 0 {
 			continue
 		}

@@ -240,10 +240,7 @@ func (s *sealedFile) decodeWith(buf, packed []byte, b *indexBlock) (out, stored 
 	if b.stored > maxStored || b.raw > maxFrame {
 		return nil, packed, (&fault{ruleFrameSize, "frame too long", fmt.Sprintf("at most %d bytes", maxStored), strconv.FormatInt(b.stored, 10)}).at(s.path, b.off, 0, b.first)
 	}
-	if int64(cap(packed)) < b.stored {
-		packed = make([]byte, b.stored)
-	}
-	packed = packed[:b.stored]
+	packed = room(packed, b.stored)[:b.stored]
 	if err := readFull(s.f, packed, b.off); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, packed, (&fault{ruleFrame, "frame", strconv.FormatInt(b.stored, 10) + " bytes", "end of the file"}).at(s.path, b.off, 0, b.first)

@@ -138,8 +138,19 @@ func (a *SealedAppender) tail() (chain []span, h header, err error) {
 // the call. They are durable, and others can see them, only after Commit; of a
 // long log, whole segments before that.
 func (a *SealedAppender) Append(ctx context.Context, entries [][]byte) error {
+	return a.append(ctx, entries, false)
+}
+
+// AppendJoined is Append for entries of which those that keep a record were made
+// by [JoinRaw] from one that [CheckRaw] accepted: records are most of what is
+// imported, and are not checked again.
+func (a *SealedAppender) AppendJoined(ctx context.Context, entries [][]byte) error {
+	return a.append(ctx, entries, true)
+}
+
+func (a *SealedAppender) append(ctx context.Context, entries [][]byte, rawChecked bool) error {
 	for i, e := range entries {
-		if err := CheckEntry(e); err != nil {
+		if err := checkEntry(e, rawChecked); err != nil {
 			return fmt.Errorf("log %s, entry %d: %w", a.l.id, a.Size()+int64(i), err)
 		}
 	}

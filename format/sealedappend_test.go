@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -264,123 +263,6 @@ func TestAppendSealedHoldsBlobs(t *testing.T) {
 	if r, err := p.direct.GC(ctx, nil, false); err != nil || r.Kept != 1 {
 		t.Errorf("collecting garbage after the commit: %+v, %v", r, err)
 	}
-}
-
-// appendSealed appends where the log ends, in sealed form, and notes what came of it.
-func (w *crashWorld) appendSealed() error {
-	ctx := context.Background()
-	info, err := w.s.Info(ctx, w.log)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	have := w.known()
-	if info.Size < int64(len(w.acked)) || info.Size > int64(len(have)) {
-		w.fail("the log has %d entries; %d were acknowledged, %d tried", info.Size, len(w.acked), len(have))
-	}
-	a, err := w.s.AppendSealed(ctx, w.log, info.Size)
-	if err != nil {
-		w.note("append sealed at %d: %v", info.Size, err)
-		return err
-	}
-	var all [][]byte
-	for range 1 + w.rng.IntN(4) {
-		batch := w.entries()
-		all = append(all, batch...)
-		if err = a.Append(ctx, batch); err != nil {
-			break
-		}
-	}
-	if err == nil && w.rng.IntN(5) > 0 {
-		_, err = a.Commit()
-		w.note("append %d sealed at %d: %v", len(all), info.Size, err)
-		if err == nil {
-			w.acked, w.tried = append(have[:info.Size:info.Size], all...), nil
-			return nil
-		}
-	}
-	cerr := a.Close()
-	w.note("append %d sealed at %d, not committed: %v", len(all), info.Size, errors.Join(err, cerr))
-	// Segments that were full may be there.
-	w.tried = append(have[:info.Size:info.Size], all...)[len(w.acked):]
-	return errors.Join(err, cerr)
-}
-
-// stepSealed does one thing, most often an append in sealed form.
-func (w *crashWorld) stepSealed() error {
-	if w.rng.IntN(3) > 0 {
-		return w.appendSealed()
-	}
-	return w.step()
-}
-
-// TestAppendSealedCrash stops the machine, or the process, at any operation.
-func TestAppendSealedCrash(t *testing.T) {
-	for seed := range soakRounds(t, 30) {
-		w := newCrashWorld(t, uint64(seed))
-		w.limitSealing()
-		for round := range 6 {
-			left := w.rng.IntN(150)
-			w.proc.fault = func(string, string) error {
-				if left--; left < 0 {
-					w.proc.dead = true
-					return errDead
-				}
-				return nil
-			}
-			for w.stepSealed() == nil {
-			}
-			w.proc.kill()
-			if w.rng.IntN(3) > 0 {
-				w.note("round %d: crash", round)
-				w.disk.crash(w.rng)
-			} else {
-				w.note("round %d: kill", round)
-			}
-			w.start()
-			w.limitSealing()
-			w.check()
-		}
-	}
-}
-
-// TestAppendSealedFaults lets operations fail by chance, and crashes in the end.
-func TestAppendSealedFaults(t *testing.T) {
-	for seed := range soakRounds(t, 30) {
-		w := newCrashWorld(t, uint64(seed))
-		w.limitSealing()
-		for round := range 4 {
-			w.proc.fault = func(op, name string) error {
-				switch op {
-				case "write", "sync", "syncdir", "link", "rename", "create", "mkdir":
-					if w.rng.IntN(25) == 0 {
-						w.note("%s %s fails", op, name)
-						if op == "write" {
-							return syscall.ENOSPC
-						}
-						return syscall.EIO
-					}
-				}
-				return nil
-			}
-			for range 20 {
-				// The same store goes on after an error.
-				_ = w.stepSealed()
-			}
-			w.proc.fault = nil
-			w.check()
-			w.note("round %d: crash", round)
-			w.proc.kill()
-			w.disk.crash(w.rng)
-			w.start()
-			w.limitSealing()
-			w.check()
-		}
-	}
-}
-
-// limitSealing makes sealed segments so small that a log has several.
-func (w *crashWorld) limitSealing() {
-	w.s.sealing = sealLimits{group: int64(2000 + w.rng.IntN(6000)), small: int64(w.rng.IntN(2000))}
 }
 
 // TestSealWriterReadsBack: a bit that is another on the disk is noticed before

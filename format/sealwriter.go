@@ -41,7 +41,7 @@ type sealBuffers struct {
 }
 
 var sealBufferPool = sync.Pool{New: func() any {
-	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine)}
+	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine), back: make([]byte, 0, frameTarget+maxLine)}
 }}
 
 // newSealWriter begins a segment with the line of a header, without its LF.
@@ -66,7 +66,7 @@ func (s *sealWriter) release() {
 func (s *sealWriter) copy(raw []byte, l *line) error {
 	s.lines = append(append(s.lines, raw...), '\n')
 	if l.kind == lineEntry {
-		s.summary.add(l.entry)
+		s.summary.add(topMembers(l.entry))
 	}
 	return s.added(l.leaf())
 }
@@ -77,7 +77,7 @@ func (s *sealWriter) append(ack int64, entry []byte) (int, error) {
 	var leaf Hash
 	s.lines, leaf = appendEntryLine(s.lines, s.sum, s.seq, ack, entry)
 	n := len(s.lines) - before
-	s.summary.add(entry)
+	s.summary.add(topMembers(entry))
 	return n, s.added(leaf)
 }
 
@@ -158,10 +158,7 @@ var errReadBack = errors.New("memory, processor or disk are not to be trusted: n
 func (s *sealWriter) readBack(f io.ReaderAt) error {
 	end := int64(0)
 	for _, b := range s.index.blocks {
-		if int64(cap(s.packed)) < b.stored {
-			s.packed = make([]byte, b.stored)
-		}
-		s.packed = s.packed[:b.stored]
+		s.packed = room(s.packed, b.stored)[:b.stored]
 		if err := readFull(f, s.packed, b.off); err != nil {
 			return fmt.Errorf("read back what was written: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Settle brings an append of entries at position at to a certain end after
@@ -12,7 +13,9 @@ import (
 // caller's, and the rest is appended. On return without an error all are
 // durable, and the size of the log is returned.
 //
-// A [*ConflictError] says that others' entries stand at its At. Entries written
+// A [*ConflictError] says that others' entries stand at its At, and that those
+// before are the caller's and durable. Any other error leaves the end as
+// uncertain as it was, and wraps [ErrUnknown]: settle again. Entries written
 // live have random ids, so that equal bytes mean the same entry.
 func Settle(ctx context.Context, s Store, log LogID, at int64, entries [][]byte) (int64, error) {
 	var c *ConflictError
@@ -23,7 +26,7 @@ func Settle(ctx context.Context, s Store, log LogID, at int64, entries [][]byte)
 				break
 			}
 			if err != nil {
-				return 0, err
+				return 0, stillUnknown(err)
 			}
 			size = e.Seq + 1
 			if int64(n) == e.Seq-at && n < len(entries) && !e.Hole && bytes.Equal(e.Bytes, entries[n]) {
@@ -39,6 +42,16 @@ func Settle(ctx context.Context, s Store, log LogID, at int64, entries [][]byte)
 		if errors.As(err, &c) && (n == len(entries) || c.Size < next) {
 			continue
 		}
+		if err != nil && !errors.As(err, &c) {
+			err = stillUnknown(err)
+		}
 		return size, err
 	}
+}
+
+func stillUnknown(err error) error {
+	if errors.Is(err, ErrUnknown) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }

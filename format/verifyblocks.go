@@ -172,13 +172,14 @@ func (c *blockChecker) checkEntry(b *checkedBlock, l *checkedLine, summary *bloc
 	if c.strict {
 		l.strict = CheckEntry(l.entry)
 	}
+	m := topMembers(l.entry)
 	if b.isFrame {
-		summary.add(l.entry)
+		summary.add(m)
 	}
 	if !c.facts {
 		return
 	}
-	if f, ok := factsOf(l.seq, l.entry); ok {
+	if f, ok := factsOf(l.seq, l.entry, m); ok {
 		b.facts = append(b.facts, f)
 	}
 }
@@ -219,10 +220,7 @@ func frameSource(f io.ReaderAt, end *int64) func(*checkedBlock) error {
 		if err != nil {
 			return err
 		}
-		if int64(cap(b.packed)) < stored {
-			b.packed = make([]byte, stored)
-		}
-		b.packed = b.packed[:stored]
+		b.packed = room(b.packed, stored)[:stored]
 		if err := readFull(f, b.packed, off); err != nil {
 			return err
 		}

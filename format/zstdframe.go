@@ -144,9 +144,7 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 	if bad != nil {
 		return nil, bad
 	}
-	if int64(cap(buf)) < h.content {
-		buf = make([]byte, 0, h.content)
-	}
+	buf = room(buf, h.content)
 	out, err := decoder().DecodeAll(frame, buf[:0:h.content])
 	if err != nil {
 		return nil, &fault{ruleFrameDecode, "frame does not decode: " + err.Error(), "", ""}
@@ -154,7 +152,23 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 	if int64(len(out)) != h.content {
 		return nil, &fault{ruleFrameSize, "content of the frame", strconv.FormatInt(h.content, 10) + " bytes", strconv.Itoa(len(out))}
 	}
+	if len(out) > 0 && &out[0] == &buf[:1][0] {
+		out = buf[:len(out)] // with the capacity it had
+	}
 	return out, nil
+}
+
+// room returns buf, or a larger buffer for n bytes if it is too small. Frames differ a
+// little in length: a buffer for most of one is made for the next ones, too.
+func room(buf []byte, n int64) []byte {
+	if int64(cap(buf)) >= n {
+		return buf
+	}
+	const most = frameTarget + maxLine
+	if n > frameTarget/8 && n < most {
+		n = max(min(4*n, most), n)
+	}
+	return make([]byte, 0, n)
 }
 
 // newEncoder returns an encoder for [zstd.Encoder.EncodeAll].

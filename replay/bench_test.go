@@ -88,7 +88,7 @@ func BenchmarkColdFoldAndProject(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(size)
 			for b.Loop() {
-				if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t", false); err != nil {
+				if _, err := replay.ProjectNow(context.Background(), store, log, p, "claude-t", nil, false); err != nil {
 					b.Fatal(err)
 				}
 			}

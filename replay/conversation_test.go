@@ -227,6 +227,9 @@ func TestRequestsGoOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if a, b := progress.next(), again.next(); a != b || progress.size != again.size || len(progress.open) != len(again.open) {
+				t.Fatalf("seed %d, entry %d: two folds of one log ask for %d and %d", seed, seq, a, b)
+			}
 			if d := cmp.Diff(view, messages); d != "" {
 				t.Fatalf("seed %d, entry %d (%s): view (-of all entries +gone on with):\n%s", seed, seq, nameOf(ev), d)
 			}

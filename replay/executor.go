@@ -1,11 +1,14 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay/provider"
@@ -21,6 +24,10 @@ type Executor struct {
 	// Model is the id of the model to ask. Empty: the definition's, which must
 	// then be this provider's.
 	Model string
+	// Params, a JSON object without whitespace outside strings, are sent with
+	// every request in place of the definition's, and stand in the log from then
+	// on. Nil: the definition's, if they are for this provider.
+	Params jsontext.Value
 	// Definition is for sessions whose log has none, and lends its tools to
 	// those whose definition has no tools. Nil: [DefaultDefinition] in the
 	// vocabulary of the vendor that the session comes from.
@@ -383,7 +390,7 @@ func (r *run) define(ctx context.Context) error {
 			ev = s.event(schema.ActorExecutor, &schema.SessionDefined{Definition: blob})
 		} else {
 			u := new(schema.SessionUpdated)
-			if m := def.Model; m == nil || m.Provider != model.Provider || m.API != model.API || m.ID != model.ID {
+			if m := def.Model; m == nil || m.Provider != model.Provider || m.API != model.API || m.ID != model.ID || !bytes.Equal(m.Params, model.Params) {
 				u.Model = model
 			}
 			if len(def.Tools) == 0 {
@@ -414,6 +421,9 @@ func (r *run) model(def *schema.Definition, known bool) (*schema.Model, error) {
 		if m.ID == "" {
 			m.ID = have.ID
 		}
+	}
+	if r.Params != nil {
+		m.Params = r.Params
 	}
 	if m.ID == "" {
 		return nil, fmt.Errorf("log %s: no model is named for provider %s: say which", r.log, about.Provider)

@@ -28,6 +28,7 @@ type NextStep struct {
 	Run      format.LogID
 	Provider provider.Provider
 	Model    string
+	Params   jsontext.Value // see [Executor]
 	// Definition is for sessions that have none. Nil: [DefaultDefinition] in
 	// the vocabulary of the session's vendor.
 	Definition *schema.Definition
@@ -194,6 +195,9 @@ func (c *comparer) load(ctx context.Context) error {
 	}
 	if m := def.Model; m != nil && m.Provider != c.Provider.Describe().Provider {
 		def.Model = nil // its parameters are another provider's
+	}
+	if c.Params != nil {
+		def.Model = &schema.Model{Params: c.Params}
 	}
 	c.definition = def
 	return nil

@@ -429,6 +429,41 @@ func TestCancelledRunGoesOnLater(t *testing.T) {
 	}
 }
 
+// TestCancelledInACall: an executor that is stopped while tools run leaves the
+// answer of one that must not be repeated, and lets the next run the others again.
+func TestCancelledInACall(t *testing.T) {
+	for _, effect := range []schema.Effect{schema.EffectEffectful, schema.EffectReadonly} {
+		r := newRig(t)
+		r.say("go")
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := 0
+		slow := action{"slow", effect, func(ctx context.Context, _ tool.Call) (tool.Result, error) {
+			if ran++; ran > 1 {
+				return ok("done"), nil
+			}
+			cancel()
+			<-ctx.Done()
+			return tool.Result{Status: schema.StatusCancelled}, nil
+		}}
+		x := r.executor(calls("slow"), scripted.Say("done"))
+		x.Tools, x.Policy = tool.NewSet(slow), fixedPolicy(replay.Allow)
+		if _, err := x.Run(ctx, r.log); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s: %v, want canceled", effect, err)
+		}
+		if st, err := replay.Look(t.Context(), r.store, r.log); err != nil || st.Held || !st.Running {
+			t.Errorf("%s: after a cancelled run: %+v, %v", effect, st, err)
+		}
+		r.run(x, replay.StatusIdle)
+		want, status := 1, schema.StatusCancelled
+		if effect == schema.EffectReadonly {
+			want, status = 2, schema.StatusOK
+		}
+		if res := r.resultOf("1/1/0"); ran != want || res.Status != status {
+			t.Errorf("%s: ran %d times, answered %s; want %d times, %s", effect, ran, res.Status, want, status)
+		}
+	}
+}
+
 // importedLog makes a log that mirrors a source: a user's message and a response
 // with calls of a readonly, an effectful and a recovered outcome.
 func importedLog(t *testing.T, store format.Store) format.LogID {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/schema"
@@ -137,9 +139,10 @@ func eachEvent(ctx context.Context, store format.Store, log format.LogID, size i
 
 // ProjectNow makes the request that an executor with that provider would send
 // next, from the log as it stands, and sends nothing. It works on mirrors too.
-// Tools and system prompt are those of the log, or of [DefaultDefinition].
-// Uncompacted takes the history as if it had never been compacted.
-func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string, uncompacted bool) (*provider.Request, error) {
+// Tools and system prompt are those of the log, or of [DefaultDefinition]; params
+// are as in [Executor]. Uncompacted takes the history as if it had never been
+// compacted.
+func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p provider.Provider, model string, params jsontext.Value, uncompacted bool) (*provider.Request, error) {
 	s, err := openSession(ctx, store, log, SystemClock{}, RandomIDs{})
 	if err != nil {
 		return nil, err
@@ -157,6 +160,9 @@ func ProjectNow(ctx context.Context, store format.Store, log format.LogID, p pro
 	}
 	if m := def.Model; m != nil && m.Provider != p.Describe().Provider {
 		def.Model = nil // its parameters are another provider's
+	}
+	if params != nil {
+		def.Model = &schema.Model{Params: params}
 	}
 	view, err := s.state.view(viewOptions(uncompacted)...)
 	if err != nil {

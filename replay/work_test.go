@@ -121,3 +121,74 @@ func TestWorkerStopsBetweenSteps(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 }
+
+// busy is a model that counts how many requests are under way and answers when
+// told to.
+type busy struct {
+	provider.Provider
+	mu        sync.Mutex
+	now, most int
+	arrived   chan struct{}
+	gate      chan struct{}
+}
+
+func (b *busy) Send(ctx context.Context, req *provider.Request, stream provider.Stream) (*provider.Response, error) {
+	b.mu.Lock()
+	b.now++
+	b.most = max(b.most, b.now)
+	b.mu.Unlock()
+	b.arrived <- struct{}{}
+	<-b.gate
+	b.mu.Lock()
+	b.now--
+	b.mu.Unlock()
+	return b.Provider.Send(ctx, req, stream)
+}
+
+// TestWorkerWithItsHandsFull: a worker claims no lease of a session that it has no
+// hand for, and sends a provider no more requests than it may.
+func TestWorkerWithItsHandsFull(t *testing.T) {
+	const sessions, hands, requests = 9, 4, 2
+	store := new(format.MemStore)
+	logs := crowd(t, store, sessions)
+	model := &busy{Provider: scripted.New(scripted.Say("done")), arrived: make(chan struct{}, sessions), gate: make(chan struct{})}
+	worker := &replay.Worker{
+		Store: store, Sessions: hands, Poll: 10 * time.Millisecond, UntilIdle: true,
+		Executor: &replay.Executor{Provider: provider.Limit(model, requests), Model: "script"},
+	}
+	done := make(chan error, 1)
+	go func() { done <- worker.Work(t.Context()) }()
+	for range requests {
+		<-model.arrived
+	}
+	held := func() (n int) {
+		for _, log := range logs {
+			st, err := replay.Look(t.Context(), store, log)
+			if err != nil {
+				t.Error(err)
+			}
+			if st.Held {
+				n++
+			}
+		}
+		return n
+	}
+	for held() < hands { // the other hands get there, too
+		time.Sleep(time.Millisecond)
+	}
+	if n := held(); n > hands {
+		t.Errorf("%d leases are held by a worker with %d hands", n, hands)
+	}
+	close(model.gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if model.most > requests {
+		t.Errorf("%d requests were under way, want at most %d", model.most, requests)
+	}
+	for _, log := range logs {
+		if st, err := replay.Look(t.Context(), store, log); err != nil || st.Running || st.Held {
+			t.Errorf("log %s: %+v, %v", log, st, err)
+		}
+	}
+}

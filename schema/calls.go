@@ -32,6 +32,7 @@ type call struct {
 	native    bool
 	results   []int32      // entries that answer it
 	outcome   *resultFact  // the last outcome without an answer
+	endSeq    int64        // of the entry that tells it
 	started   *startedFact // the last start
 	startSeq  int64
 	askSeq    int64 // of the last permission.requested, plus 1
@@ -57,7 +58,7 @@ func (d *derived) refer(f *fact, entry int32) int32 {
 			call.results = append(call.results, entry)
 			call.waiting = false
 		} else {
-			call.outcome = b
+			call.outcome, call.endSeq = b, f.seq
 		}
 		return c
 	case *startedFact:

@@ -29,6 +29,7 @@ const (
 	ProblemNotHole      = "not-a-hole"            // a log.redacted names an entry that is there, or another leaf
 	ProblemGap          = "bad-gap"               // a log.gap stands at another position than it says
 	ProblemNumbering    = "turn-or-step-skipped"  // a turn or step number jumps
+	ProblemUsage        = "usage-anomaly"         // counts of tokens that cannot be
 	ProblemUnknownType  = "unknown-type"          // a type of a later version
 	ProblemCritical     = "unknown-critical"      // such a type that a replayer must know
 	ProblemNotCanonical = "not-canonical"         // the bytes are not those that Encode makes
@@ -68,6 +69,7 @@ type Validator struct {
 	holeSeqs []int64 // in order
 	turns    int64
 	steps    map[int64]int64
+	last     countedResponse
 }
 
 // callRecord is what the validator keeps of a call.

@@ -45,6 +45,9 @@ func (v *Validator) data(seq int64, ev *Event) {
 
 // output checks a response's calls and the request it answers.
 func (v *Validator) output(seq int64, ev *Event, d *ModelOutput) {
+	if d.Usage != nil {
+		v.usage(seq, ev, d.Usage)
+	}
 	if ev.Source == nil && d.RequestID != "" && !v.requests[d.RequestID] && !v.lost {
 		v.problem(seq, ProblemRequest, LevelError, "no model.requested has request id %s", short([]byte(d.RequestID)))
 	}

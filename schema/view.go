@@ -56,6 +56,9 @@ type Result struct {
 	Cleared  bool
 	// Recovered: there is no answer, but the outcome is known (Status, ExitCode).
 	Recovered bool
+	// OutcomeSeq is the entry that tells the outcome, if Recovered. Its record may
+	// say more than the event does.
+	OutcomeSeq int64
 	// NotStarted: there is no answer because the call waits for permission, or,
 	// written natively, was never started. Otherwise, without Content and not
 	// Recovered, the outcome is unknown.

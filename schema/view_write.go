@@ -237,7 +237,7 @@ func (w *viewWriter) unanswered(c *call) Message {
 	msg.Result = &Result{CallKey: c.key, VendorID: c.vendorID, Name: c.name, Status: StatusUnknown}
 	switch w.d.callState(c) {
 	case CallRecovered:
-		msg.Result.Recovered = true
+		msg.Result.Recovered, msg.Result.OutcomeSeq = true, c.endSeq
 		msg.Result.Status, msg.Result.ExitCode = c.outcome.status, copyInt(c.outcome.exit)
 	case CallWaiting, CallNotStarted:
 		msg.Result.NotStarted = true

@@ -40,7 +40,11 @@ func (s *session) runCompact(c *cli.Context) (err error) {
 		if c.String("model") == "" {
 			return usageError(errors.New("say --model with --provider"))
 		}
-		summarize = replay.BySummary(p, c.String("model"), schema.Definition{})
+		params, err := modelParams(c)
+		if err != nil {
+			return err
+		}
+		summarize = replay.BySummary(p, c.String("model"), schema.Definition{Model: &schema.Model{Params: params}})
 	}
 	inbox := replay.Inbox{Store: ref.Store}
 	child, err := inbox.Compact(c.Context, ref.Log, ref.Size, c.Int("keep"), summarize)

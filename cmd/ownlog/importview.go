@@ -16,17 +16,18 @@ import (
 // importView shows an import as it goes: a line for every log that is new or has
 // grown and every file that failed; on a terminal a count of files in between.
 type importView struct {
-	out, err io.Writer
+	out      stickyWriter
+	err      io.Writer
 	json     bool
 	verbose  bool
 	progress *progressLine
-	grown    map[format.LogID]bool // logs with new entries
+	grown    map[format.LogID]bool // logs with new entries; whether they are sealed
 	report   schema.Fidelity       // of all files
 }
 
 func newImportView(s *session, c *cli.Context) *importView {
 	return &importView{
-		out: s.Out, err: s.Err, json: c.Bool("json"), verbose: c.Bool("verbose"),
+		out: stickyWriter{w: s.Out}, err: s.Err, json: c.Bool("json"), verbose: c.Bool("verbose"),
 		progress: newProgressLine(s.Err), grown: make(map[format.LogID]bool),
 	}
 }
@@ -35,21 +36,21 @@ func newImportView(s *session, c *cli.Context) *importView {
 func (v *importView) file(r convert.FileResult) {
 	for _, o := range r.Outcomes {
 		if o.Appended > 0 {
-			v.grown[o.Log] = true
+			sealed, known := v.grown[o.Log]
+			v.grown[o.Log] = o.Sealed && (sealed || !known)
 		}
 		if o.Report != nil {
 			v.report.Merge(o.Report)
 		}
 	}
 	if v.json {
-		// The command's exit code tells of a broken pipe.
-		_ = printJSON(v.out, importFileJSON(r))
+		_ = printJSON(&v.out, importFileJSON(r)) // v.out keeps the error for finish
 		return
 	}
 	v.progress.clear()
 	for _, o := range r.Outcomes {
 		if o.Appended > 0 || v.verbose {
-			fmt.Fprintf(v.out, "%-9s  %-11s  %s  %s\n", o.Status, r.Vendor, o.Head, r.Path)
+			fmt.Fprintf(&v.out, "%-9s  %-11s  %s  %s\n", o.Status, r.Vendor, o.Head, r.Path)
 		}
 		if o.Pending > 0 {
 			fmt.Fprintf(v.err, "ownlog: %s: the last %d bytes are an unfinished record; they wait for the rest (--final takes them as they are)\n", r.Path, o.Pending)
@@ -59,7 +60,7 @@ func (v *importView) file(r convert.FileResult) {
 	case r.Status == convert.FileFailed:
 		fmt.Fprintf(v.err, "ownlog: %s: %s\n", r.Path, r.Reason)
 	case v.verbose && len(r.Outcomes) == 0:
-		fmt.Fprintf(v.out, "%-9s  %-11s  %s  %s\n", r.Status, r.Vendor, r.Path, r.Reason)
+		fmt.Fprintf(&v.out, "%-9s  %-11s  %s  %s\n", r.Status, r.Vendor, r.Path, r.Reason)
 	}
 	v.progress.count()
 }
@@ -67,7 +68,7 @@ func (v *importView) file(r convert.FileResult) {
 // finish shows the totals.
 func (v *importView) finish(sum *convert.ImportSummary) error {
 	if v.json {
-		return printJSON(v.out, importSummaryJSON(sum, v.report.Items()))
+		return printJSON(&v.out, importSummaryJSON(sum, v.report.Items()))
 	}
 	v.progress.clear()
 	found := false
@@ -75,22 +76,36 @@ func (v *importView) finish(sum *convert.ImportSummary) error {
 		found = found || p.Found
 	}
 	if !found {
-		fmt.Fprintln(v.out, "no sessions found; looked in:")
+		fmt.Fprintln(&v.out, "no sessions found; looked in:")
 		for _, p := range sum.Places {
-			fmt.Fprintf(v.out, "  %-11s  %s\n", p.Vendor, p.Path)
+			fmt.Fprintf(&v.out, "  %-11s  %s\n", p.Vendor, p.Path)
 		}
-		return nil
+		return v.out.err
 	}
-	fmt.Fprintf(v.out, "%d files imported, %d unchanged, %d refused with a reason, %d failed; %d entries added to %d logs\n",
+	fmt.Fprintf(&v.out, "%d files imported, %d unchanged, %d refused with a reason, %d failed; %d entries added to %d logs\n",
 		sum.Files[convert.FileImported], sum.Files[convert.FileUnchanged], sum.Files[convert.FileRefused], sum.Files[convert.FileFailed],
 		sum.Appended, len(v.grown))
 	if verified, recorded := v.requests(); recorded > 0 {
-		fmt.Fprintf(v.out, "  verified %d of %d provider requests\n", verified, recorded)
+		fmt.Fprintf(&v.out, "  verified %d of %d provider requests\n", verified, recorded)
 	}
 	for _, f := range sum.Findings {
-		fmt.Fprintf(v.out, "  finding: %s, %d times, first at %s\n", f.Code, f.Count, f.Where)
+		fmt.Fprintf(&v.out, "  finding: %s, %d times, first at %s\n", f.Code, f.Count, f.Where)
 	}
-	return nil
+	return v.out.err
+}
+
+// stickyWriter remembers the first error and writes nothing after it, so that
+// what is imported is imported even if nobody can be told at once.
+type stickyWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (s *stickyWriter) Write(p []byte) (n int, err error) {
+	if s.err == nil {
+		n, s.err = s.w.Write(p)
+	}
+	return n, s.err
 }
 
 // requests returns how many provider requests the new transcripts record, and how

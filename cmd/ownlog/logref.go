@@ -100,18 +100,25 @@ func has(ctx context.Context, store format.Store, id format.LogID) (bool, error)
 	return err == nil, err
 }
 
-// findVendorSession derives the id that a mirror of the session would have.
+// findVendorSession looks for a mirror of a session.
 func findVendorSession(ctx context.Context, ref *logRef, name string) (bool, error) {
-	for v := range registry().Vendors() {
-		for _, kind := range []convert.LogKind{convert.LogSession, convert.LogAgent} {
-			id := convert.LogName{Vendor: v.Name(), Kind: kind, ID: name}.LogID()
-			if ok, err := has(ctx, ref.Store, id); ok || err != nil {
-				ref.Log = id
-				return ok, err
-			}
+	for _, id := range mirrorsOf(name) {
+		if ok, err := has(ctx, ref.Store, id); ok || err != nil {
+			ref.Log = id
+			return ok, err
 		}
 	}
 	return false, nil
+}
+
+// mirrorsOf returns the ids that logs of a vendor's session of that id would have.
+func mirrorsOf(session string) (ids []format.LogID) {
+	for v := range registry().Vendors() {
+		for _, kind := range []convert.LogKind{convert.LogSession, convert.LogAgent} {
+			ids = append(ids, convert.LogName{Vendor: v.Name(), Kind: kind, ID: session}.LogID())
+		}
+	}
+	return ids
 }
 
 func findPrefix(ctx context.Context, ref *logRef, prefix string) (bool, error) {

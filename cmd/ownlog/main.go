@@ -8,11 +8,15 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(process()) }
+
+// process runs the command line of this process. An interrupt, or being told to
+// end, cancels what runs.
+func process() int {
+	reportFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args, console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: homeDir()})
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, os.Args, console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: homeDir()})
 }
 
 // homeDir returns the person's home, empty if the system does not say.

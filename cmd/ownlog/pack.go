@@ -111,6 +111,9 @@ func (s *session) runUnpack(c *cli.Context) (err error) {
 	if errors.Is(err, format.ErrPack) || errors.As(err, &diverged) {
 		return checkFailed(err)
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return checkFailed(fmt.Errorf("the pack is cut off: %w", err))
+	}
 	if err != nil {
 		return err
 	}

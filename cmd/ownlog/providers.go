@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v2"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -23,7 +25,8 @@ func providerFlags() []cli.Flag {
 		&cli.StringFlag{Name: "model", Usage: "id of the model (default: the session's)"},
 		&cli.StringFlag{Name: "base-url", Usage: "where the API is, if not at the vendor's"},
 		&cli.StringSliceFlag{Name: "header", Usage: "sent with every request, as 'Name: value'; may be repeated"},
-		&cli.StringFlag{Name: "providers", Usage: "file of addresses and headers of providers"},
+		&cli.StringSliceFlag{Name: "param", Usage: "parameter of the request, as NAME=VALUE, VALUE in JSON or a text; may be repeated"},
+		&cli.StringFlag{Name: "providers", Usage: "file of addresses, headers and parameters of providers"},
 		&cli.StringFlag{Name: "script", Usage: "scripted: file of the responses"},
 	}
 }
@@ -76,6 +79,39 @@ func readSettings(file, name string) (connect.Settings, error) {
 		return connect.Settings{}, usageError(fmt.Errorf("%s: %w", file, err))
 	}
 	return config.Providers[name], nil
+}
+
+// modelParams returns the parameters that the command line and the configuration
+// file give; nil if they give none.
+func modelParams(c *cli.Context) (jsontext.Value, error) {
+	settings, err := readSettings(c.String("providers"), c.String("provider"))
+	if err != nil {
+		return nil, err
+	}
+	params := make(map[string]jsontext.Value)
+	if settings.Params != nil {
+		if err := json.Unmarshal(settings.Params, &params); err != nil {
+			return nil, usageError(fmt.Errorf("%s: params of %s: %w", c.String("providers"), c.String("provider"), err))
+		}
+	}
+	for _, p := range c.StringSlice("param") {
+		name, text, ok := strings.Cut(p, "=")
+		if !ok || name == "" {
+			return nil, usageError(fmt.Errorf("--param %q: want NAME=VALUE", p))
+		}
+		value := jsontext.Value(text)
+		if !value.IsValid() {
+			if value, err = jsontext.AppendQuote(nil, text); err != nil {
+				return nil, usageError(fmt.Errorf("--param %s: %w", name, err))
+			}
+		}
+		params[name] = value
+	}
+	if len(params) == 0 {
+		return nil, nil
+	}
+	out, err := json.Marshal(params, json.Deterministic(true))
+	return out, err
 }
 
 func readScript(name string) (provider.Provider, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -52,17 +53,29 @@ func (s *session) runRecover(c *cli.Context) (err error) {
 	return err
 }
 
-// damagedLog takes a log by its whole id, since a damaged one may not open.
+// damagedLog takes a log by its whole id or its session's, since a damaged one may
+// not open.
 func (s *session) damagedLog(c *cli.Context) (logRef, error) {
 	if c.NArg() != 1 {
 		return logRef{}, usageError(errors.New("recover takes one LOG"))
 	}
-	id, err := format.ParseLogID(c.Args().First())
-	if err != nil {
-		return s.oneLog(c)
-	}
+	name := c.Args().First()
 	store, imports, err := s.openStore(c)
-	return logRef{Store: store, Imports: imports, Log: id, Size: -1}, err
+	if err != nil {
+		return logRef{}, err
+	}
+	for id, err := range store.List(c.Context) {
+		if err != nil {
+			return logRef{}, errors.Join(err, store.Close())
+		}
+		if id.String() == name || slices.Contains(mirrorsOf(name), id) {
+			return logRef{Store: store, Imports: imports, Log: id, Size: -1}, nil
+		}
+	}
+	if err := store.Close(); err != nil {
+		return logRef{}, err
+	}
+	return s.oneLog(c)
 }
 
 type recoverJSON struct {

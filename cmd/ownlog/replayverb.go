@@ -78,6 +78,10 @@ func (s *session) nextSteps(c *cli.Context, refs []logRef) error {
 	if c.String("model") == "" {
 		return usageError(errors.New("say which --model"))
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return err
@@ -94,7 +98,7 @@ func (s *session) nextSteps(c *cli.Context, refs []logRef) error {
 			}
 		}
 		n := &replay.NextStep{
-			Store: ref.Store, Log: ref.Log, Size: ref.Size, Run: runs[ref.Log], Provider: p, Model: c.String("model"), Parallel: c.Int("parallel"),
+			Store: ref.Store, Log: ref.Log, Size: ref.Size, Run: runs[ref.Log], Provider: p, Model: c.String("model"), Params: params, Parallel: c.Int("parallel"),
 			MaxCost: left, Price: replay.PriceBy(prices), DryRun: c.Bool("dry-run"),
 		}
 		result, err := n.Compare(c.Context)

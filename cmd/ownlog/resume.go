@@ -93,7 +93,7 @@ func (s *session) runResume(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.showOutcome(c, ref.Store, log, out)
+	return errors.Join(s.showOutcome(c, ref.Store, log, out), turnError(out))
 }
 
 // showRequest prints the request that resume would send next.
@@ -101,7 +101,11 @@ func (s *session) showRequest(c *cli.Context, ref logRef, p provider.Provider) e
 	if ref.Size >= 0 {
 		return usageError(errors.New("--dry-run: makes the request of a whole log; fork it first"))
 	}
-	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"), c.Bool("uncompacted"))
+	params, err := modelParams(c)
+	if err != nil {
+		return err
+	}
+	req, err := replay.ProjectNow(c.Context, ref.Store, ref.Log, p, c.String("model"), params, c.Bool("uncompacted"))
 	if err != nil {
 		return err
 	}
@@ -127,12 +131,16 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 	if err != nil {
 		return nil, nil, err
 	}
+	params, err := modelParams(c)
+	if err != nil {
+		return nil, nil, err
+	}
 	prices, err := schema.DefaultPrices()
 	if err != nil {
 		return nil, nil, err
 	}
 	x := &replay.Executor{
-		Store: ref.Store, Provider: asked, Model: c.String("model"), Tools: tool.Known(),
+		Store: ref.Store, Provider: asked, Model: c.String("model"), Params: params, Tools: tool.Known(),
 		Hints: replay.DirHints{Dir: ref.Store.Dir()},
 		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"), Uncompacted: c.Bool("uncompacted"),
 		Budget: schema.Budget{
@@ -362,6 +370,18 @@ func (s *session) showOutcome(c *cli.Context, store format.Store, log format.Log
 	return err
 }
 
+// turnError is the error that the last turn ended in, nil if in none.
+func turnError(out replay.Outcome) error {
+	f := out.Finished
+	if f == nil || f.Reason != schema.TurnError {
+		return nil
+	}
+	if f.Message.Inline == "" {
+		return fmt.Errorf("the turn ended in an error of class %s", f.Class)
+	}
+	return fmt.Errorf("the turn ended in an error of class %s: %s", f.Class, f.Message.Inline)
+}
+
 // showWaiting says what the session waits for, and how to answer.
 func (s *session) showWaiting(c *cli.Context, log format.LogID, out replay.Outcome) (err error) {
 	if c.Bool("json") {
@@ -389,6 +409,7 @@ type resumeOutcome struct {
 	Head        string        `json:"head"`
 	Status      replay.Status `json:"status"`
 	Steps       int           `json:"steps"`
+	Finished    string        `json:"finished,omitzero"` // why the last turn ended, if one did
 	Wake        string        `json:"wake,omitzero"`
 	Permissions []openCall    `json:"permissions,omitzero"`
 	Detached    []openCall    `json:"detached,omitzero"`
@@ -404,6 +425,9 @@ func outcomeJSON(head format.Head, out replay.Outcome) resumeOutcome {
 	doc := resumeOutcome{
 		Schema: "ownlog.resume/1", Log: head.Log.String(), Head: head.String(), Status: out.Status, Steps: out.Steps,
 		Permissions: openCallsJSON(out.Standing.Permissions), Detached: openCallsJSON(out.Standing.Detached),
+	}
+	if out.Finished != nil {
+		doc.Finished = string(out.Finished.Reason)
 	}
 	if !out.Wake.IsZero() {
 		doc.Wake = out.Wake.UTC().Format(time.RFC3339Nano)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,9 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"ownlog": func() {
-			os.Exit(run(context.Background(), os.Args, console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: homeDir()}))
-		},
+		"ownlog": func() { os.Exit(process()) },
 	})
 }
 

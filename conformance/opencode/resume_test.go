@@ -49,7 +49,7 @@ const homes = 2
 // `opencode import`, has the tool import them, compares what it stored, resumes
 // each, and compares the history that it sends with the view of the log: from the
 // provider and model that answered last, and, in forks that the tool makes, from
-// another model behind each of the three shapes of request.
+// another model behind each of the other two shapes of request.
 func TestToolTakesAndSendsEverySession(t *testing.T) {
 	project := newProject(t)
 	var sessions []*handed
@@ -104,6 +104,9 @@ func TestToolTakesAndSendsEverySession(t *testing.T) {
 						}
 						taken.Add(1)
 						for shape, provider := range shapes {
+							if shape == apiOf(s.provider) {
+								continue
+							}
 							path, got := tool.resume(t, tool.fork(t, s.session), provider, otherModel, false)
 							want := s.want.resumed(t, s.session, path, provider, otherModel)
 							if diff := cmp.Diff(want, got); diff != "" {
@@ -123,7 +126,7 @@ func TestToolTakesAndSendsEverySession(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d sessions taken whole by the tool, %d of %d requests sent as the log says",
-		taken.Load(), len(sessions), sent.Load(), len(sessions)*(1+len(shapes)))
+		taken.Load(), len(sessions), sent.Load(), len(sessions)*len(shapes))
 }
 
 // document is the file that was handed to the tool.

@@ -251,7 +251,15 @@ func (w *wire) result(r *schema.Result) (block any, media []part) {
 	case "chat":
 		return object{"role": "tool", "tool_call_id": r.VendorID, "content": text}, media
 	case "responses":
-		return object{"type": "function_call_output", "call_id": r.VendorID, "output": text}, media
+		output := any(text)
+		if media != nil {
+			list := []any{w.part(part{text: text})}
+			for _, p := range media {
+				list = append(list, w.part(p))
+			}
+			output = list
+		}
+		return object{"type": "function_call_output", "call_id": r.VendorID, "output": output}, nil
 	}
 	m := object{"type": "tool_result", "tool_use_id": r.VendorID, "content": any(text)}
 	if media != nil {

@@ -159,6 +159,10 @@ func exportTranscript(ctx context.Context, req convert.ExportRequest, s *survey,
 // log holds.
 func exportSideFiles(ctx context.Context, req convert.ExportRequest, project, session string) error {
 	return convert.LatestRows(ctx, req.Store, req.Log, req.Size, func(row schema.Row, content []byte) error {
+		if row.Table == tableIndex {
+			req.Report.Add(schema.Dropped, codeIndex, 1, "")
+			return nil
+		}
 		if row.Table != tableFile || !isPlainPath(row.ID) || !isPlainName(session) {
 			req.Report.Add(schema.Dropped, "side-file-with-unusable-name", 1, row.ID)
 			return nil

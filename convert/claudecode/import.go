@@ -113,6 +113,9 @@ func wantTranscript(ctx context.Context, src convert.Source, f convert.File) (er
 // importSide brings a session's assets log up to date with its side files, in
 // the order of their ids.
 func (Vendor) importSide(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+	if isIndex(filepath.ToSlash(src.Files[0].Path)) {
+		return importIndex(ctx, m, src, src.Files[0])
+	}
 	type placed struct {
 		sideFile
 		file convert.File
@@ -175,17 +178,23 @@ func putSide(ctx context.Context, rows *convert.Rows, src convert.Source, f conv
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	content, err := io.ReadAll(io.LimitReader(r, maxSideFile+1))
+	content, err := readSide(r, f)
 	if err != nil {
 		return err
-	}
-	if len(content) > maxSideFile {
-		return fmt.Errorf("%s: larger than %d bytes, which no side file of %s is expected to be", f.Path, maxSideFile, Name)
 	}
 	if _, _, same := rows.Seen(schema.Row{Table: tableFile, ID: id}, content); same {
 		return nil
 	}
 	return rows.Put(ctx, sideRun(id, content, sideKind(id)))
+}
+
+// readSide reads a whole side file; content is not nil, even if the file is empty.
+func readSide(r io.Reader, f convert.File) (content []byte, err error) {
+	content, err = io.ReadAll(io.LimitReader(r, maxSideFile+1))
+	if err == nil && len(content) > maxSideFile {
+		err = fmt.Errorf("%s: larger than %d bytes, which no side file of %s is expected to be", f.Path, maxSideFile, Name)
+	}
+	return content, err
 }
 
 // sideRun is the run of a side file.

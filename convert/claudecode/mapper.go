@@ -17,6 +17,7 @@ const (
 	FindingBadTime      = "bad-time"               // a timestamp that is no point in time
 	FindingDuplicate    = "duplicate-uuid"         // a uuid that an earlier record has
 	FindingDangling     = "dangling-parent"        // a parent that is not in the transcript
+	FindingCycle        = "parent-cycle"           // records that are their own ancestors
 )
 
 // mapper turns the records of one transcript into events, by the rules of
@@ -36,6 +37,7 @@ type mapper struct {
 	indexes   map[response]int64  // calls by response
 	calls     calls
 	pending   map[string]int64 // parents not seen yet, with the first line that names them
+	edges     edges
 
 	failures    int64  // model.failed since the last output
 	lastRequest string // id of the last request logged
@@ -145,6 +147,9 @@ func (m *mapper) End() {
 	for _, line := range slices.Sorted(maps.Values(m.pending)) {
 		m.findings.Add(FindingDangling, fmt.Sprintf("line %d", line))
 	}
+	for _, line := range m.edges.cycles() {
+		m.findings.Add(FindingCycle, fmt.Sprintf("line %d", line))
+	}
 }
 
 // writer builds the run of one record.
@@ -203,7 +208,9 @@ func (w *writer) finish(run *convert.Run) {
 				if _, waits := m.pending[p]; !waits {
 					m.pending[p] = w.line
 				}
+				m.edges.ahead()
 			}
+			m.edges.add(n.id, p, w.line)
 		}
 	} else if n.parent.Known {
 		first.Parent = n.parent

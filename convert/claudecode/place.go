@@ -109,6 +109,14 @@ func sidePlace(slashed string) (sideFile, bool) {
 	return sideFile{}, false
 }
 
+// isIndex tells from its path whether a file is a project's index of sessions, as
+// older versions kept it: projects/<project>/sessions-index.json.
+func isIndex(slashed string) bool {
+	parts := strings.Split(slashed, "/")
+	n := len(parts)
+	return n >= 3 && parts[n-1] == "sessions-index.json" && parts[n-3] == "projects"
+}
+
 func joined(parts []string) string {
 	if len(parts) == 0 {
 		return ""

@@ -403,7 +403,13 @@ func (w *recordWriter) result(id string, m *schema.Message) error {
 	switch {
 	case r.Content == nil:
 		w.req.Report.Add(schema.NotInSource, codeOpenCall, 1, string(r.CallKey))
-		block.Content, err = encodeRecord(unansweredText(r))
+		output := ""
+		if r.Recovered {
+			if output, err = convert.RecoveredOutput(w.ctx, w.req.Store, w.req.Log, r.OutcomeSeq); err != nil {
+				return err
+			}
+		}
+		block.Content, err = encodeRecord(unansweredText(r, output))
 		block.IsError = !r.Recovered || r.Status != schema.StatusOK
 	case r.Cleared:
 		w.change(codeCleared, *m)
@@ -424,9 +430,14 @@ func (w *recordWriter) result(id string, m *schema.Message) error {
 	return w.put(&treeRecord{Type: "user", Message: &messageRecord{Role: "user", Content: joinBlocks([]jsontext.Value{b})}}, m.Time)
 }
 
-// unansweredText tells the model what is known of a call without a result.
-func unansweredText(r *schema.Result) string {
+// unansweredText tells the model what is known of a call without a result; output
+// is what it printed, as far as that is known.
+func unansweredText(r *schema.Result, output string) string {
 	switch {
+	case r.Recovered && output != "" && r.ExitCode != nil:
+		return fmt.Sprintf("[This call was not answered. It ended with status %s and exit code %d, and printed:]\n%s", r.Status, *r.ExitCode, output)
+	case r.Recovered && output != "":
+		return fmt.Sprintf("[This call was not answered. It ended with status %s, and printed:]\n%s", r.Status, output)
 	case r.Recovered && r.ExitCode != nil:
 		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s and exit code %d.]", r.Status, *r.ExitCode)
 	case r.Recovered:

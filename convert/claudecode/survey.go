@@ -144,4 +144,5 @@ const (
 	codeDefinition   = schema.StatePrefix + "definition"
 	codeOpenAsk      = schema.StatePrefix + "open-permission"
 	codePhase        = schema.StatePrefix + "phase"
+	codeIndex        = schema.StatePrefix + "sessions-index" // the tool makes none any more
 )

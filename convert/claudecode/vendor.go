@@ -54,6 +54,9 @@ func (Vendor) Claim(f convert.File) convert.Claim {
 		}
 		return convert.Claim{Kind: convert.ClaimSide, Group: side.home + side.session}
 	}
+	if isIndex(slashed) {
+		return convert.Claim{Kind: convert.ClaimSide, Group: slashed}
+	}
 	if holdsTranscript(f.Head) {
 		return convert.Claim{Kind: convert.ClaimTranscript}
 	}
@@ -125,8 +128,6 @@ func notHistory(slashed string, head []byte) string {
 		return ""
 	}
 	switch name := path.Base(slashed); {
-	case name == "sessions-index.json":
-		return "an index of sessions, which are imported themselves"
 	case inFolder(slashed, "sessions"):
 		return "the registry of running sessions"
 	case strings.HasPrefix(name, "settings"):

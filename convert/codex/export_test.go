@@ -80,16 +80,16 @@ func (l testLog) view(t testing.TB) (list []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, words(t, l.store, m)...)
+		list = append(list, words(t, l, m)...)
 	}
 	return list
 }
 
 // words says a message without ids, numbers and seals.
-func words(t testing.TB, store format.Store, m schema.Message) (list []string) {
+func words(t testing.TB, l testLog, m schema.Message) (list []string) {
 	t.Helper()
 	text := func(x schema.Text) string {
-		s, err := loadText(context.Background(), store, x)
+		s, err := loadText(context.Background(), l.store, x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,14 @@ func words(t testing.TB, store format.Store, m schema.Message) (list []string) {
 		}
 	}
 	if m.Result != nil && m.Result.Content == nil {
-		return []string{"result text " + unansweredText(m.Result)}
+		output := ""
+		if m.Result.Recovered {
+			var err error
+			if output, err = convert.RecoveredOutput(context.Background(), l.store, l.log, m.Result.OutcomeSeq); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return []string{"result text " + unansweredText(m.Result, output)}
 	}
 	if m.Result != nil {
 		parts("result", m.Result.Content)

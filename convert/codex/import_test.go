@@ -255,6 +255,9 @@ func TestSideFiles(t *testing.T) {
 	write(first + `{"id":"s1","thread_name":"uno","updated_at":"2026-11-23T02:00:00Z"}` + "\n")
 	queue(t, filepath.Join(dir, "queue_1.sqlite"), `DELETE FROM queued_items WHERE id = 'q1'`)
 	importFolder(t, l, dir)
+	queue(t, filepath.Join(dir, "queue_1.sqlite"), `DELETE FROM queued_items`)
+	importFolder(t, l, dir)
+	importFolder(t, l, dir)
 	var got []string
 	err := convert.WalkEvents(context.Background(), l.store, assetsName("s1").LogID(), 0, -1, func(e convert.LogEvent) error {
 		src := e.Event.Source
@@ -274,6 +277,7 @@ func TestSideFiles(t *testing.T) {
 		`session_index s1/1 one {"id":"s1","thread_name":"one","updated_at":"2026-11-23T01:00:00Z"}`,
 		`queued_items q1 gone `,
 		`session_index s1/2 uno {"id":"s1","thread_name":"uno","updated_at":"2026-11-23T02:00:00Z"}`,
+		`queued_items q2 gone `,
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("entries of the assets log (-want +got), %v:\n%s", err, diff)

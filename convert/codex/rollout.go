@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
@@ -19,10 +18,14 @@ import (
 const (
 	maxWindow       = 64 << 20
 	maxDecompressed = 64 << 30
+	// Above maxUnasked bytes, content may be maxRatio times its compressed size at
+	// most; sessions are 5 to 50 times.
+	maxUnasked = 64 << 20
+	maxRatio   = 1000
 )
 
 // errTooLong: a compressed rollout gives more bytes than any session has.
-var errTooLong = fmt.Errorf("decompresses to more than %d bytes", int64(maxDecompressed))
+var errTooLong = errors.New("decompresses to more bytes than a session of its size has")
 
 // openRollout opens a rollout's content, decompressed.
 func openRollout(ctx context.Context, src convert.Source, f convert.File) (io.ReadCloser, error) {
@@ -43,7 +46,7 @@ func openRollout(ctx context.Context, src convert.Source, f convert.File) (io.Re
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &rollout{Reader: &bounded{r: dec, left: maxDecompressed}, file: file, dec: dec}, nil
+	return &rollout{Reader: &bounded{r: dec, left: min(maxDecompressed, max(maxUnasked, f.Size*maxRatio))}, file: file, dec: dec}, nil
 }
 
 // rollout is an open rollout.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -141,7 +142,11 @@ func (w *rolloutWriter) result(c pendingCall, m *schema.Message) error {
 	switch {
 	case r.Content == nil:
 		w.req.Report.Add(schema.NotInSource, codeOpenCall, 1, string(r.CallKey))
-		texts = []string{unansweredText(r)}
+		output, err := w.recovered(r)
+		if err != nil {
+			return err
+		}
+		texts = []string{unansweredText(r, output)}
 		item.Output = quote(texts[0])
 	case r.Cleared:
 		w.change(codeCleared, *m)
@@ -208,9 +213,22 @@ func (w *rolloutWriter) showCall(c pendingCall, r *schema.Result, texts []string
 	return w.completed(shown)
 }
 
-// unansweredText tells the model what is known of a call without a result.
-func unansweredText(r *schema.Result) string {
+// recovered returns what a call printed that was not answered.
+func (w *rolloutWriter) recovered(r *schema.Result) (string, error) {
+	if !r.Recovered {
+		return "", nil
+	}
+	return convert.RecoveredOutput(w.ctx, w.req.Store, w.req.Log, r.OutcomeSeq)
+}
+
+// unansweredText tells the model what is known of a call without a result; output
+// is what it printed, as far as that is known.
+func unansweredText(r *schema.Result, output string) string {
 	switch {
+	case r.Recovered && output != "" && r.ExitCode != nil:
+		return fmt.Sprintf("[This call was not answered. It ended with status %s and exit code %d, and printed:]\n%s", r.Status, *r.ExitCode, output)
+	case r.Recovered && output != "":
+		return fmt.Sprintf("[This call was not answered. It ended with status %s, and printed:]\n%s", r.Status, output)
 	case r.Recovered && r.ExitCode != nil:
 		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s and exit code %d.]", r.Status, *r.ExitCode)
 	case r.Recovered:

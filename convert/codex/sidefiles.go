@@ -62,12 +62,21 @@ func (s *sideRows) add(session string, row sideRow) {
 
 // put mirrors the rows into the assets logs of their sessions.
 func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.Projects, path string) error {
-	if len(s.sessions) == 0 {
+	sessions := s.sessions
+	if s.complete {
+		// Of some the last row may be gone.
+		for _, earlier := range m.Earlier(path) {
+			if _, there := s.rows[earlier]; !there {
+				sessions = append(sessions, earlier)
+			}
+		}
+	}
+	if len(sessions) == 0 {
 		return convert.ErrNothing
 	}
 	var other *convert.RefusedError
 	wanted := 0
-	for _, session := range s.sessions {
+	for _, session := range sessions {
 		if err := m.WantSide(ctx, projects, Name, session); errors.As(err, &other) {
 			continue
 		} else if err != nil {
@@ -92,7 +101,7 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.
 			}
 		}
 		if s.complete {
-			if err := putGone(ctx, rows); err != nil {
+			if err := rows.PutGone(ctx); err != nil {
 				return err
 			}
 		}
@@ -102,20 +111,6 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.
 	}
 	if wanted == 0 {
 		return other
-	}
-	return nil
-}
-
-// putGone notes the rows that are not there any more.
-func putGone(ctx context.Context, rows *convert.Rows) error {
-	for _, row := range rows.Missing() {
-		run := convert.Run{
-			Row:    &row,
-			Events: []*schema.Event{{Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: &schema.VendorRecord{Kind: "gone"}}},
-		}
-		if err := rows.Put(ctx, run); err != nil {
-			return err
-		}
 	}
 	return nil
 }

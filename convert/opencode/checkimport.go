@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/schema"
 )
 
 // What `opencode import` of 1.18.33 asks of a message and its parts, by JSON
@@ -30,6 +32,55 @@ var (
 		"error":     {"/state/error": 's', "/state/time/start": 'n', "/state/time/end": 'n'},
 	}
 )
+
+// requiredSession is what the tool asks of a session.
+var requiredSession = map[string]byte{
+	"/id": 's', "/slug": 's', "/projectID": 's', "/directory": 's', "/title": 's', "/version": 's', "/time/created": 'n', "/time/updated": 'n',
+}
+
+// checkImportFile tells whether the tool would take a file for its import as a whole:
+// by what it was seen to ask for, and by the schema of its rows.
+func checkImportFile(file []byte) error {
+	var doc exportDocument
+	if err := unmarshal(file, &doc); err != nil {
+		return err
+	}
+	if err := checkMembers(doc.Info, requiredSession); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	schemas, err := schema.NewVendorSchemas()
+	if err != nil {
+		return err
+	}
+	var violation error
+	validate := func(v jsontext.Value, row objectWriter) {
+		row.add("data", v)
+		schemas.Validate(0, VendorName, row.close(), func(p schema.Problem) {
+			if violation == nil {
+				violation = fmt.Errorf("%s: %s", stringAt(v, "/id"), p.Message)
+			}
+		})
+	}
+	for _, m := range doc.Messages {
+		if err := checkMessage(m.Info, m.Parts); err != nil {
+			return err
+		}
+		var row objectWriter
+		row.text(tableMember, tableMessage)
+		row.text("id", stringAt(m.Info, "/id"))
+		row.text("session_id", stringAt(m.Info, "/sessionID"))
+		validate(m.Info, row)
+		for _, p := range m.Parts {
+			var row objectWriter
+			row.text(tableMember, tablePart)
+			row.text("id", stringAt(p, "/id"))
+			row.text("message_id", stringAt(p, "/messageID"))
+			row.text("session_id", stringAt(p, "/sessionID"))
+			validate(p, row)
+		}
+	}
+	return violation
+}
 
 // checkMessage tells whether the tool would take a message with its parts.
 func checkMessage(message jsontext.Value, parts []jsontext.Value) error {

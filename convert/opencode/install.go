@@ -78,6 +78,9 @@ func register(ctx context.Context, command, file string) error {
 	if st, err := os.Stat(project); err != nil || !st.IsDir() || !filepath.IsAbs(project) {
 		return fmt.Errorf("%s: the session's folder %q does not exist here; export it with --cwd", file, project)
 	}
+	if err := checkImportFile(b); err != nil {
+		return fmt.Errorf("%s: `opencode import` would stop in the middle and leave half a session; nothing was handed to it: %w", file, err)
+	}
 	if _, err := runTool(ctx, command, project, "import", file); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

@@ -1,11 +1,13 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +17,13 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// Endpoint is where an API is reached. Its fields are set once; then it is safe
-// for concurrent use.
+// Endpoint is where an API is reached; [NewEndpoint] makes one. Its fields are set
+// once; then it is safe for concurrent use.
 type Endpoint struct {
 	// BaseURL is what the API's path is appended to, without a slash at its end.
 	BaseURL string
 	// Header is sent with every request. Values of a key belong here and
-	// nowhere else; they are never logged.
+	// nowhere else; what the API says of them in an error is blotted out.
 	Header http.Header
 	// Client sends. Nil: one without redirects and without a time limit for
 	// the whole, as streams may be long.
@@ -30,6 +32,26 @@ type Endpoint struct {
 	Idle time.Duration
 	// Classify, if not nil, corrects the class of a failed request.
 	Classify func(status int, message string, class schema.ErrorClass) schema.ErrorClass
+}
+
+// NewEndpoint returns e with what an API needs besides: its default address, if e
+// has none, and the key, if there is one, in the header keyHeader. The header of e
+// is copied.
+func NewEndpoint(e Endpoint, defaultURL, keyHeader, key string) Endpoint {
+	header := http.Header{}
+	for name, values := range e.Header {
+		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	switch {
+	case key == "":
+	case keyHeader == "Authorization":
+		header.Set(keyHeader, "Bearer "+key)
+	default:
+		header.Set(keyHeader, key)
+	}
+	e.Header = header
+	e.BaseURL = strings.TrimSuffix(cmp.Or(e.BaseURL, defaultURL), "/")
+	return e
 }
 
 // DefaultIdle is how long a stream may be silent before it counts as dead.
@@ -49,6 +71,16 @@ var noRedirects = &http.Client{
 // answer to each, until the stream ends or each returns an error. io.EOF from
 // each ends the stream in good order. Every failure is an [*Error].
 func (e *Endpoint) Post(ctx context.Context, path string, asked *Request, each func(StreamEvent) error) error {
+	err := e.post(ctx, path, asked, each)
+	if err == nil {
+		return nil
+	}
+	failure := AsError(ctx, err)
+	failure.Message = e.blot(failure.Message)
+	return failure
+}
+
+func (e *Endpoint) post(ctx context.Context, path string, asked *Request, each func(StreamEvent) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.BaseURL+path, asked.Reader())
@@ -80,9 +112,8 @@ func (e *Endpoint) Post(ctx context.Context, path string, asked *Request, each f
 	if resp.StatusCode != http.StatusOK {
 		return e.refused(resp)
 	}
-	events := NewEventReader(resp.Body)
+	events := NewEventReader(&heard{resp.Body, func() { watchdog.Reset(idle) }})
 	for {
-		watchdog.Reset(idle)
 		ev, err := events.Next()
 		if errors.Is(err, io.EOF) {
 			return &Error{Class: schema.ErrorNetwork, Message: "the stream ended before the response did", Err: io.ErrUnexpectedEOF}
@@ -97,6 +128,48 @@ func (e *Endpoint) Post(ctx context.Context, path string, asked *Request, each f
 			return AsError(ctx, err)
 		}
 	}
+}
+
+// heard tells of every read that gave something: comments, too, say that the other
+// side is alive.
+type heard struct {
+	io.Reader
+	tell func()
+}
+
+// Read implements [io.Reader].
+func (h *heard) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if n > 0 {
+		h.tell()
+	}
+	return n, err
+}
+
+// shortestSecret is the length from which a header's value is looked for in what
+// the API says; shorter ones are no keys.
+const shortestSecret = 8
+
+// blot takes the values of headers out of a text: some APIs repeat a key that they
+// refuse.
+func (e *Endpoint) blot(text string) string {
+	var secrets []string
+	for name, values := range e.Header {
+		if name == "Anthropic-Version" {
+			continue
+		}
+		for _, v := range values {
+			secrets = append(secrets, v, strings.TrimPrefix(v, "Bearer "))
+		}
+	}
+	// One may be the beginning of another.
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, secret := range secrets {
+		if len(secret) >= shortestSecret {
+			text = strings.ReplaceAll(text, secret, "[key]")
+		}
+	}
+	return text
 }
 
 func (e *Endpoint) broken(ctx context.Context, err error) *Error {

@@ -62,6 +62,29 @@ func (l *Losses) Add(code string, seq int64) {
 // List returns the losses in the order they first occurred.
 func (l *Losses) List() []schema.Loss { return l.list }
 
+// CountText counts what a block says and its plain text does not: that it is a
+// refusal, its citations, and its phase unless the API takes that.
+func (l *Losses) CountText(b *ModelBlock, seq int64, phase bool) {
+	if b.Type == schema.BlockRefusal {
+		l.Add(LossRefusal, seq)
+	}
+	if b.Phase != "" && !phase {
+		l.Add(LossPhase, seq)
+	}
+	if len(b.Citations) > 0 {
+		l.Add(LossCitations, seq)
+	}
+}
+
+// CountReasoning counts a block of reasoning that cannot be sent.
+func (l *Losses) CountReasoning(b *ModelBlock, seq int64) {
+	if b.Seal == nil {
+		l.Add(LossUnsealedReasoning, seq)
+	} else {
+		l.Add(LossForeignReasoning, seq)
+	}
+}
+
 // join returns these losses and then those of another.
 func (l *Losses) join(with *Losses) *Losses {
 	out := new(Losses)

@@ -394,6 +394,7 @@ func (b *outliner) object(block *schema.Block, c *OutlineCall, seq int64) jsonte
 
 // result finds or makes the answer of a call.
 func (b *outliner) result(c *OutlineCall, m *schema.Message) CallResult {
+	b.out.Size += 256
 	res := CallResult{Call: c, Seq: m.Seq}
 	found := b.results[c.Key]
 	if b.calls[c.Key] != c {

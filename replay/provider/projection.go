@@ -125,7 +125,7 @@ func Project(ctx context.Context, api API, view *View) (*Request, error) {
 		return nil, err
 	}
 	// Nobody goes on with this projection, so its buffer is free.
-	req.Body, req.Tail = append(made.body.Bytes(), req.Tail...), nil
+	req.Body, req.Tail = append(made.body, req.Tail...), nil
 	return req, nil
 }
 
@@ -179,8 +179,9 @@ type projection struct {
 	outliner *outliner
 	writer   ListWriter
 	messages int // taken in
-	body     bytes.Buffer
-	sum      hash.Hash // of the first summed bytes of body
+	body     []byte
+	piece    bytes.Buffer // what is about to be added to body
+	sum      hash.Hash    // of the first summed bytes of body
 	summed   int
 
 	definition schema.Definition
@@ -230,9 +231,11 @@ func (p *projection) take(ctx context.Context, view *View) (ok bool, err error) 
 	}
 	for _, u := range p.led(out.Units) {
 		p.writer.Unit(u)
-		if err := p.writer.Settle(&p.body, 1); err != nil {
+		p.piece.Reset()
+		if err := p.writer.Settle(&p.piece, 1); err != nil {
 			return false, err
 		}
+		p.body = append(p.body, p.piece.Bytes()...)
 		p.ends = endsOpen
 		if u.Kind == UnitModel && (u.Message == nil || StopOf(u.Message.StopReason) != StopPause) {
 			p.ends = endsByModel
@@ -247,11 +250,14 @@ func (p *projection) take(ctx context.Context, view *View) (ok bool, err error) 
 // begin writes what stands before the list.
 func (p *projection) begin(view *View) error {
 	out := p.outliner.out
-	p.body.Grow(out.Size + out.Size/8 + 1<<10)
-	if err := json.MarshalWrite(&p.body, p.api.Frame(view, out), wireOptions); err != nil {
+	if err := json.MarshalWrite(&p.piece, p.api.Frame(view, out), wireOptions); err != nil {
 		return err
 	}
-	p.body.Truncate(p.body.Len() - len("]}"))
+	// Not a bytes.Buffer: an encoder that writes to one keeps a quarter of it
+	// free, and memory that was never used before is what costs here.
+	head := p.piece.Bytes()
+	p.body = make([]byte, 0, len(head)+out.Size+out.Size/8)
+	p.body = append(p.body, head[:len(head)-len("]}")]...)
 	p.writer = p.api.NewWriter(view, out)
 	return nil
 }
@@ -308,8 +314,7 @@ func (p *projection) request(view *View) (*Request, error) {
 		return nil, err
 	}
 	tail.Write(end)
-	body := p.body.Bytes()
-	req := &Request{Body: body[:len(body):len(body)], Tail: tail.Bytes(), Model: view.Model, Losses: losses.List()}
+	req := &Request{Body: slices.Clip(p.body), Tail: tail.Bytes(), Model: view.Model, Losses: losses.List()}
 	if len(out.Names) > 0 {
 		req.Tools = maps.Clone(out.Names)
 	}
@@ -321,9 +326,8 @@ func (p *projection) hashed() (hash.Cloner, error) {
 	if p.sum == nil {
 		p.sum = sha256.New()
 	}
-	body := p.body.Bytes()
-	p.sum.Write(body[p.summed:])
-	p.summed = len(body)
+	p.sum.Write(p.body[p.summed:])
+	p.summed = len(p.body)
 	sum, ok := p.sum.(hash.Cloner)
 	if !ok {
 		return nil, nil // the request hashes itself whole

@@ -259,7 +259,7 @@ const (
 // StopOf reads a provider's stop reason. Words it does not know are StopEnd.
 func StopOf(reason string) Stop {
 	switch reason {
-	case "max_tokens", "length", "max_output_tokens", "MAX_TOKENS", "model_context_window_exceeded":
+	case "max_tokens", "length", "max_output_tokens", "incomplete", "MAX_TOKENS", "model_context_window_exceeded":
 		return StopMaxTokens
 	case "refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION":
 		return StopRefusal

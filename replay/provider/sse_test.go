@@ -90,3 +90,19 @@ func TestSameModel(t *testing.T) {
 		}
 	}
 }
+
+func TestStopOf(t *testing.T) {
+	want := map[provider.Stop][]string{
+		provider.StopEnd:       {"end_turn", "tool_use", "stop_sequence", "completed", "stop", "tool_calls", "STOP", "", "a word of tomorrow"},
+		provider.StopMaxTokens: {"max_tokens", "model_context_window_exceeded", "max_output_tokens", "incomplete", "length", "MAX_TOKENS"},
+		provider.StopRefusal:   {"refusal", "content_filter", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"},
+		provider.StopPause:     {"pause_turn"},
+	}
+	for stop, reasons := range want {
+		for _, reason := range reasons {
+			if got := provider.StopOf(reason); got != stop {
+				t.Errorf("%q: %d, want %d", reason, got, stop)
+			}
+		}
+	}
+}

@@ -5,7 +5,6 @@ package anthropic
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -47,24 +46,11 @@ type Provider struct {
 
 // New returns a provider.
 func New(c Config) *Provider {
-	header := http.Header{}
-	for name, values := range c.Header {
-		header[http.CanonicalHeaderKey(name)] = values
+	e := provider.NewEndpoint(provider.Endpoint{BaseURL: c.BaseURL, Header: c.Header, Client: c.Client, Idle: c.Idle}, DefaultURL, "X-Api-Key", c.Key)
+	if e.Header.Get("Anthropic-Version") == "" {
+		e.Header.Set("Anthropic-Version", "2023-06-01")
 	}
-	if header.Get("Anthropic-Version") == "" {
-		header.Set("Anthropic-Version", "2023-06-01")
-	}
-	if c.Key != "" {
-		header.Set("X-Api-Key", c.Key)
-	}
-	base := c.BaseURL
-	if base == "" {
-		base = DefaultURL
-	}
-	return &Provider{
-		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
-		noCache:  c.NoCache,
-	}
+	return &Provider{endpoint: e, noCache: c.NoCache}
 }
 
 // Describe implements [provider.Provider].

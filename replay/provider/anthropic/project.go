@@ -232,21 +232,9 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Call != nil:
 			blocks = append(blocks, toolUse{"tool_use", b.Call.ID, b.Call.Name, b.Call.Object})
 		case b.Type == schema.BlockReasoning:
-			code := provider.LossForeignReasoning
-			if b.Seal == nil {
-				code = provider.LossUnsealedReasoning
-			}
-			w.losses.Add(code, u.Seq)
+			w.losses.CountReasoning(b, u.Seq)
 		default:
-			if b.Type == schema.BlockRefusal {
-				w.losses.Add(provider.LossRefusal, u.Seq)
-			}
-			if b.Phase != "" {
-				w.losses.Add(provider.LossPhase, u.Seq)
-			}
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
+			w.losses.CountText(b, u.Seq, false)
 			blocks = append(blocks, text(b.Words))
 		}
 	}

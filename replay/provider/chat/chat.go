@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -39,21 +38,8 @@ type Provider struct {
 
 // New returns a provider.
 func New(c Config) *Provider {
-	header := http.Header{}
-	for name, values := range c.Header {
-		header[http.CanonicalHeaderKey(name)] = values
-	}
-	if c.Key != "" {
-		header.Set("Authorization", "Bearer "+c.Key)
-	}
-	base := c.BaseURL
-	if base == "" {
-		base = c.Quirks.BaseURL
-	}
-	return &Provider{
-		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
-		quirks:   c.Quirks,
-	}
+	e := provider.Endpoint{BaseURL: c.BaseURL, Header: c.Header, Client: c.Client, Idle: c.Idle}
+	return &Provider{endpoint: provider.NewEndpoint(e, c.Quirks.BaseURL, "Authorization", c.Key), quirks: c.Quirks}
 }
 
 // Describe implements [provider.Provider].

@@ -243,7 +243,7 @@ func (w *writer) model(u *provider.Unit) {
 			}
 			m.ToolCalls = append(m.ToolCalls, toolCall{b.Call.ID, "function", functionCall{b.Call.Name, args}})
 		case b.Type == schema.BlockText || b.Type == schema.BlockRefusal:
-			w.countText(b, u.Seq)
+			w.losses.CountText(b, u.Seq, false)
 			texts = append(texts, b.Words)
 		default:
 			w.losses.Add(provider.LossOpaque, u.Seq)
@@ -269,18 +269,6 @@ func (w *writer) model(u *provider.Unit) {
 	w.Add(m)
 }
 
-func (w *writer) countText(b *provider.ModelBlock, seq int64) {
-	if b.Type == schema.BlockRefusal {
-		w.losses.Add(provider.LossRefusal, seq)
-	}
-	if b.Phase != "" {
-		w.losses.Add(provider.LossPhase, seq)
-	}
-	if len(b.Citations) > 0 {
-		w.losses.Add(provider.LossCitations, seq)
-	}
-}
-
 // reasoning goes back in the field it came in, or not at all.
 func (w *writer) reasoning(m *message, b *provider.ModelBlock, seq int64) {
 	switch {
@@ -288,10 +276,8 @@ func (w *writer) reasoning(m *message, b *provider.ModelBlock, seq int64) {
 		m.Reasoning = b.Sealed
 	case b.Sealed != nil:
 		// The server made it and does not want it back.
-	case b.Seal == nil:
-		w.losses.Add(provider.LossUnsealedReasoning, seq)
 	default:
-		w.losses.Add(provider.LossForeignReasoning, seq)
+		w.losses.CountReasoning(b, seq)
 	}
 }
 
@@ -326,9 +312,9 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 			out = append(out, textPart{"text", c.Text})
 		case c.Type == schema.PartImage && !w.quirks.NoImages && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
 			url := "data:" + c.Media + ";base64," + base64.StdEncoding.EncodeToString(c.Bytes)
-			out = append(out, imagePart{"image_url", imageURL{url, c.Detail}})
+			out = append(out, imagePart{"image_url", imageURL{url, detail(c)}})
 		case c.Type == schema.PartImage && !w.quirks.NoImages && strings.HasPrefix(c.URI, "https://"):
-			out = append(out, imagePart{"image_url", imageURL{c.URI, c.Detail}})
+			out = append(out, imagePart{"image_url", imageURL{c.URI, detail(c)}})
 		default:
 			note, code := c.Note()
 			w.losses.Add(code, seq)
@@ -336,4 +322,14 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		}
 	}
 	return out
+}
+
+// detail is how closely to look at an image; empty where the API has no word for
+// it, and uses its default.
+func detail(c *provider.Content) string {
+	switch c.Detail {
+	case "low", "high", "auto":
+		return c.Detail
+	}
+	return ""
 }

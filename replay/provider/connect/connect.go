@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/provider/anthropic"
@@ -26,6 +27,9 @@ type Settings struct {
 	KeyEnv  string            `json:"key_env,omitzero"` // empty: the provider's usual one
 	IdleMS  int64             `json:"idle_ms,omitzero"` // how long a stream may be silent
 	NoCache bool              `json:"no_cache,omitzero"`
+	// Params, a JSON object, are parameters of the requests in the API's words.
+	// They are the executor's business, not Open's.
+	Params jsontext.Value `json:"params,omitzero"`
 }
 
 // Config is a configuration file: settings by provider name.
@@ -39,6 +43,11 @@ func ParseConfig(b []byte) (*Config, error) {
 	c := new(Config)
 	if err := json.Unmarshal(b, c, json.RejectUnknownMembers(true)); err != nil {
 		return nil, fmt.Errorf("provider configuration: %w", err)
+	}
+	for name, s := range c.Providers {
+		if s.Params != nil && s.Params.Kind() != '{' {
+			return nil, fmt.Errorf("provider configuration: params of %s: want a JSON object, got %s", name, provider.Truncate(string(s.Params), 40))
+		}
 	}
 	return c, nil
 }

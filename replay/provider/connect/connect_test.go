@@ -37,6 +37,9 @@ func TestParseConfig(t *testing.T) {
 	if err != nil || c.Providers["vllm"].BaseURL != "http://localhost:9" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	if _, err := connect.ParseConfig([]byte(`{"providers":{"openai":{"params":["temperature"]}}}`)); err == nil || !strings.Contains(err.Error(), "params of openai") {
+		t.Errorf("parameters that are no object: %v", err)
+	}
 	if _, err := connect.ParseConfig([]byte(`{"providers":{"openai":{"key":"secret"}}}`)); err == nil || strings.Contains(err.Error(), `"secret"`) {
 		t.Errorf("a key in the file: %v", err)
 	}

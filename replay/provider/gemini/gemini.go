@@ -51,21 +51,8 @@ type Provider struct {
 
 // New returns a provider.
 func New(c Config) *Provider {
-	header := http.Header{}
-	for name, values := range c.Header {
-		header[http.CanonicalHeaderKey(name)] = values
-	}
-	if c.Key != "" {
-		header.Set("X-Goog-Api-Key", c.Key)
-	}
-	base := c.BaseURL
-	if base == "" {
-		base = DefaultURL
-	}
-	return &Provider{
-		endpoint:   provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
-		noSentinel: c.NoSentinel,
-	}
+	e := provider.Endpoint{BaseURL: c.BaseURL, Header: c.Header, Client: c.Client, Idle: c.Idle}
+	return &Provider{endpoint: provider.NewEndpoint(e, DefaultURL, "X-Goog-Api-Key", c.Key), noSentinel: c.NoSentinel}
 }
 
 // Describe implements [provider.Provider].

@@ -4,9 +4,9 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -44,24 +44,8 @@ type Provider struct {
 
 // New returns a provider.
 func New(c Config) *Provider {
-	header := http.Header{}
-	for name, values := range c.Header {
-		header[http.CanonicalHeaderKey(name)] = values
-	}
-	if c.Key != "" {
-		header.Set("Authorization", "Bearer "+c.Key)
-	}
-	base, name := c.BaseURL, c.Name
-	if base == "" {
-		base = DefaultURL
-	}
-	if name == "" {
-		name = Name
-	}
-	return &Provider{
-		endpoint: provider.Endpoint{BaseURL: strings.TrimSuffix(base, "/"), Header: header, Client: c.Client, Idle: c.Idle},
-		name:     name,
-	}
+	e := provider.Endpoint{BaseURL: c.BaseURL, Header: c.Header, Client: c.Client, Idle: c.Idle}
+	return &Provider{endpoint: provider.NewEndpoint(e, DefaultURL, "Authorization", c.Key), name: cmp.Or(c.Name, Name)}
 }
 
 // Describe implements [provider.Provider].

@@ -58,7 +58,7 @@ type textPart struct {
 type imagePart struct {
 	Type     string `json:"type"`
 	ImageURL string `json:"image_url"`
-	Detail   string `json:"detail,omitzero"`
+	Detail   string `json:"detail"`
 }
 
 type filePart struct {
@@ -227,12 +227,7 @@ func (w *writer) model(u *provider.Unit) {
 		case b.Sealed != nil:
 			w.Add(b.Sealed)
 		default:
-			if b.Type == schema.BlockRefusal {
-				w.losses.Add(provider.LossRefusal, u.Seq)
-			}
-			if len(b.Citations) > 0 {
-				w.losses.Add(provider.LossCitations, u.Seq)
-			}
+			w.losses.CountText(b, u.Seq, true)
 			w.Add(ownMessage{"message", "assistant", b.Words, b.Phase})
 		}
 	}
@@ -244,10 +239,8 @@ func (w *writer) reasoning(b *provider.ModelBlock, seq int64, followed bool) {
 		w.Add(b.Sealed)
 	case b.Sealed != nil:
 		w.losses.Add(provider.LossStaleSeal, seq)
-	case b.Seal == nil:
-		w.losses.Add(provider.LossUnsealedReasoning, seq)
 	default:
-		w.losses.Add(provider.LossForeignReasoning, seq)
+		w.losses.CountReasoning(b, seq)
 	}
 }
 
@@ -287,9 +280,9 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		case c.Type == schema.PartText:
 			out = append(out, textPart{"input_text", c.Text})
 		case c.Type == schema.PartImage && len(c.Bytes) > 0 && strings.HasPrefix(c.Media, "image/"):
-			out = append(out, imagePart{"input_image", dataURL(c), c.Detail})
+			out = append(out, imagePart{"input_image", dataURL(c), detail(c)})
 		case c.Type == schema.PartImage && strings.HasPrefix(c.URI, "https://"):
-			out = append(out, imagePart{"input_image", c.URI, c.Detail})
+			out = append(out, imagePart{"input_image", c.URI, detail(c)})
 		case c.Type == schema.PartFile && c.Media == "application/pdf" && len(c.Bytes) > 0:
 			name := c.Name
 			if name == "" {
@@ -303,6 +296,15 @@ func (w *writer) content(content []provider.Content, seq int64) []any {
 		}
 	}
 	return out
+}
+
+// detail is how closely to look at an image. The API has no default for it.
+func detail(c *provider.Content) string {
+	switch c.Detail {
+	case "low", "high", "original":
+		return c.Detail
+	}
+	return "auto"
 }
 
 func dataURL(c *provider.Content) string {

@@ -224,6 +224,10 @@ func (a Acceptance) failures(t *testing.T) {
 			t.Errorf("HTTP %d %s: %+v, want class %s after %s", tt.fault.Status, tt.fault.Body, e, tt.class, tt.after)
 		}
 	}
+	echo := NewServer(t, a.Style, Reply{Fault: Fault{Status: 401, Body: a.Style.Refuse("the key " + Key + " is wrong")}})
+	if e := a.fail(t, t.Context(), a.Connect(echo.URL, 0)); !strings.Contains(e.Message, "the key") { // fail looks for the key
+		t.Errorf("a key that the API repeats: %+v", e)
+	}
 	server := NewServer(t, a.Style)
 	server.Close()
 	if e := a.fail(t, t.Context(), a.Connect(server.URL, 0)); e.Class != schema.ErrorNetwork {
@@ -254,23 +258,21 @@ func (a Acceptance) brokenStreams(t *testing.T) {
 		}
 	}
 	r := reply
-	r.Fault = Fault{After: 1, Silent: 10 * time.Second}
+	// A provider that does not give up gets the whole answer in the end.
+	r.Fault = Fault{After: 1, Silent: time.Minute}
 	server := NewServer(t, a.Style, r)
-	began := time.Now()
 	e := a.fail(t, t.Context(), a.Connect(server.URL, 50*time.Millisecond))
-	if e.Class != schema.ErrorNetwork || !errors.Is(e, provider.ErrIdle) || time.Since(began) > 5*time.Second {
-		t.Errorf("a silent stream: %+v after %s, want class network", e, time.Since(began))
+	if e.Class != schema.ErrorNetwork || !errors.Is(e, provider.ErrIdle) {
+		t.Errorf("a silent stream: %+v, want class network", e)
 	}
 }
 
 func (a Acceptance) cancellation(t *testing.T) {
-	server := NewServer(t, a.Style, Reply{Text: "slow", Fault: Fault{After: 1, Silent: 10 * time.Second}})
+	server := NewServer(t, a.Style, Reply{Text: "slow", Fault: Fault{After: 1, Silent: time.Minute}})
 	cause := fmt.Errorf("somebody said stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
-	began := time.Now()
-	e := a.fail(t, ctx, a.Connect(server.URL, 0))
-	if e.Class != schema.ErrorCancelled || time.Since(began) > 5*time.Second {
-		t.Errorf("%+v after %s, want class cancelled at once", e, time.Since(began))
+	if e := a.fail(t, ctx, a.Connect(server.URL, 0)); e.Class != schema.ErrorCancelled {
+		t.Errorf("%+v, want class cancelled", e)
 	}
 }

@@ -23,6 +23,8 @@ type History struct {
 	Issue func(b *schema.Block, n int) *schema.Seal
 	// Model is the id that the provider's own responses name.
 	Model string
+	// Params are the model's parameters.
+	Params jsontext.Value
 	// Hostile: results before their calls, repeated keys, orphans, nonsense.
 	Hostile bool
 
@@ -68,6 +70,7 @@ func (h *History) Make(n int) (view *provider.View, points []int) {
 
 func (h *History) definition() schema.Definition {
 	return schema.Definition{
+		Model:  &schema.Model{Params: h.Params},
 		System: []string{"You are a test.", ""},
 		Tools: []schema.ToolDefinition{
 			{Name: "shell", Description: "runs", Schema: jsontext.Value(`{"type":"object","properties":{"command":{"type":"string"}}}`)},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -19,6 +21,8 @@ type Projection struct {
 	Model    string
 	// Issue: see [History].
 	Issue func(b *schema.Block, n int) *schema.Seal
+	// Params are the model's parameters.
+	Params jsontext.Value
 	// Check judges a body as the API does.
 	Check func(body []byte) error
 	// Flatten takes a body apart into the pieces a model reads, in order.
@@ -50,7 +54,7 @@ func (p Projection) Run(t *testing.T) {
 func (p Projection) histories(t *testing.T, rounds int, hostile bool) {
 	sealed := 0
 	for seed := range uint64(rounds) {
-		h := &History{Rand: rand.New(rand.NewPCG(seed, 1)), Issue: p.Issue, Model: p.Model, Hostile: hostile}
+		h := &History{Rand: rand.New(rand.NewPCG(seed, 1)), Issue: p.Issue, Model: p.Model, Params: p.Params, Hostile: hostile}
 		view, points := h.Make(1 + int(seed%6))
 		p.step(t, seed, h.Rand, view)
 		full := p.project(t, seed, view, len(view.Messages))

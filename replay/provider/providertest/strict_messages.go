@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -98,8 +99,38 @@ func CheckMessages(body []byte) error {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}
+	if err := b.thinkingGoesOn(); err != nil {
+		return err
+	}
 	if b.Messages[len(b.Messages)-1].Role != "user" {
 		return errors.New("this model does not support assistant message prefill: the conversation must end with a user message")
+	}
+	return nil
+}
+
+// thinkingGoesOn: while a tool loop goes on and thinking is on, the response that
+// called must begin with its thinking.
+func (b *messagesBody) thinkingGoesOn() error {
+	var thinking struct {
+		Type string `json:"type"`
+	}
+	if b.Thinking == nil {
+		return nil
+	}
+	if err := json.Unmarshal(b.Thinking, &thinking); err != nil {
+		return err
+	}
+	n := len(b.Messages)
+	if thinking.Type != "enabled" || n < 2 {
+		return nil
+	}
+	for _, c := range b.Messages[n-1].Content {
+		if c.Type != "tool_result" {
+			return nil
+		}
+	}
+	if first := b.Messages[n-2].Content[0].Type; first != "thinking" && first != "redacted_thinking" {
+		return fmt.Errorf("messages.%d.content.0: expected `thinking` or `redacted_thinking`, but found `%s`", n-2, first)
 	}
 	return nil
 }

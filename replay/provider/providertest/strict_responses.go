@@ -192,6 +192,9 @@ func (c *responsesChecker) message(it *responsesItem) error {
 		if p.Type != "input_text" && p.Type != "input_image" && p.Type != "input_file" {
 			return fmt.Errorf("content of type %q in a message of role %q", p.Type, it.Role)
 		}
+		if p.Type == "input_image" && !slices.Contains([]string{"low", "high", "auto", "original"}, p.Detail) {
+			return fmt.Errorf("detail %q of an image", p.Detail)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// reportFileLimit has nothing to do: there is no such limit here.
+func reportFileLimit() {}
