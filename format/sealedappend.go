@@ -9,7 +9,8 @@ import (
 
 // SealedAppender adds entries to a log in sealed form at once, without writing
 // text first: the files are byte for byte those that [DirStore.Append] of the
-// same batches and then [DirStore.Seal] would make. It is for entries that exist
+// same batches and then [DirStore.Seal] would make, as long as failed appends left
+// nothing of note behind. It is for entries that exist
 // already elsewhere, such as an import; whoever writes live wants the
 // durability of each Append.
 //
