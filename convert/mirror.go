@@ -191,6 +191,9 @@ func identify(r *RecordReader, t Transcript) (held []Record, again bool, name Lo
 	name = LogName{Vendor: t.Vendor, Kind: LogSession}
 	size := 0
 	for first := true; ; first = false {
+		if n := len(held); n > 0 { // valid until the next one is read
+			held[n-1].Bytes, held[n-1].Sep = bytes.Clone(held[n-1].Bytes), bytes.Clone(held[n-1].Sep)
+		}
 		rec, err := r.Next()
 		if err == io.EOF && first {
 			err = ErrNothing
@@ -205,12 +208,12 @@ func identify(r *RecordReader, t Transcript) (held []Record, again bool, name Lo
 			sum := sha256.Sum256(rec.Bytes)
 			name.ID = hex.EncodeToString(sum[:])
 		}
-		if size += len(rec.Bytes); size > maxHeld && seekable {
+		if size > maxHeld && seekable {
 			held, again = nil, true
 		} else {
-			rec.Bytes, rec.Sep = bytes.Clone(rec.Bytes), bytes.Clone(rec.Sep)
 			held = append(held, rec)
 		}
+		size += len(rec.Bytes)
 		if rec.Damaged {
 			continue
 		}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +39,10 @@ func (s *session) importVerb() *cli.Command {
 	}
 }
 
+// importMemory is the memory, in bytes, above which an import rather collects its
+// garbage early: long records come one at a time, but leave much behind.
+const importMemory = 160 << 20
+
 func (s *session) runImport(c *cli.Context) (err error) {
 	opts := convert.ImportOptions{
 		Roots: c.Args().Slice(), Vendor: c.String("from"), Final: c.Bool("final"), DryRun: c.Bool("dry-run"),
@@ -67,6 +73,10 @@ func (s *session) runImport(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if old := debug.SetMemoryLimit(-1); old == math.MaxInt64 { // nor does the user say (GOMEMLIMIT)
+		debug.SetMemoryLimit(importMemory)
+		defer debug.SetMemoryLimit(old)
+	}
 
 	view := newImportView(s, c)
 	opts.Progress = view.file

@@ -121,17 +121,18 @@ func readHead(ctx context.Context, src convert.Source, f convert.File) (sessionH
 func identifyRollout(content io.Reader, final bool) (sessionHead, error) {
 	var id identifier
 	r := convert.NewRecordReader(content, final)
-	var first []byte
+	nameless := "" // its name if no record has an id: by its first record
 	for {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return sessionHead{id: nameless(first)}, nil
+			return sessionHead{id: nameless}, nil
 		}
 		if err != nil {
 			return sessionHead{}, err
 		}
-		if first == nil {
-			first = append([]byte{}, rec.Bytes...)
+		if nameless == "" {
+			sum := sha256.Sum256(rec.Bytes)
+			nameless = hex.EncodeToString(sum[:])
 		}
 		if rec.Damaged {
 			continue
@@ -148,10 +149,4 @@ func forkName(session string, base format.Fork) convert.LogName {
 		Vendor: Name, Kind: convert.LogFork,
 		ID: fmt.Sprintf("%s@%s@%d", session, base.Log, base.Size),
 	}
-}
-
-// nameless names a session that has no id, by its first record.
-func nameless(first []byte) string {
-	sum := sha256.Sum256(first)
-	return hex.EncodeToString(sum[:])
 }
