@@ -180,6 +180,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 
 // identify reads records until one names the log, and returns them.
 func identify(r *RecordReader, t Transcript) (held []Record, name LogName, err error) {
+	size := 0
 	for {
 		rec, err := r.Next()
 		if err == io.EOF {
@@ -190,6 +191,10 @@ func identify(r *RecordReader, t Transcript) (held []Record, name LogName, err e
 		}
 		rec.Bytes, rec.Sep = bytes.Clone(rec.Bytes), bytes.Clone(rec.Sep)
 		held = append(held, rec)
+		size += len(rec.Bytes)
+		if rec.Damaged && size > MaxRecord {
+			break // one record, in pieces: they are not all held
+		}
 		if rec.Damaged {
 			continue
 		}
