@@ -213,7 +213,9 @@ func identify(r *RecordReader, t Transcript) (held []Record, again bool, name Lo
 		} else {
 			held = append(held, rec)
 		}
-		size += len(rec.Bytes)
+		if size += len(rec.Bytes); size > MaxRecord && !seekable {
+			return held, false, name, nil // no more of it is held, and it cannot be read again
+		}
 		if rec.Damaged {
 			continue
 		}
