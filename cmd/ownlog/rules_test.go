@@ -82,7 +82,7 @@ func stringConstants(t *testing.T, file, prefix string) []string {
 
 // findingSites are the ways in which importers say the code of a finding.
 var findingSites = []*regexp.Regexp{
-	regexp.MustCompile(`(?:[fF]indings(?:\(\))?\.Add|\.found|\.find)\("([a-z-]+)"`),
+	regexp.MustCompile(`(?:[fF]indings(?:\(\))?\.Add|\.found|\.find)\("([a-z0-9-]+)"`),
 	regexp.MustCompile(`\bFinding[A-Z]\w* += "([a-z-]+)"`),
 	regexp.MustCompile(`\.unreadable\(.*"([a-z-]+)"\)`),
 	regexp.MustCompile(`\bfinding: "([a-z-]+)"`),
