@@ -68,6 +68,7 @@ func TestClaim(t *testing.T) {
 		{"transcript anywhere", "/x/copy.txt", "\xef\xbb\xbf{\"type\":\"mode\",\"mode\":\"x\",\"sessionId\":\"s\"}\r\n", convert.ClaimTranscript},
 		{"transcript with a damaged line", "/x/y.jsonl", "garbage\n{\"type\":\"summary\",\"summary\":\"s\",\"leafUuid\":\"u\"}\n", convert.ClaimTranscript},
 		{"record longer than the head", "/x/y.jsonl", `{"parentUuid":null,"isSidechain":false,"message":{"content":"` + strings.Repeat("x", 1000), convert.ClaimTranscript},
+		{"message longer than the head", "/x/y.jsonl", `{"type":"user","uuid":"u","sessionId":"s","message":{"content":"` + strings.Repeat("x", 1000), convert.ClaimTranscript},
 		{"subagent", "/h/.claude/projects/-p/" + sid + "/subagents/agent-a.jsonl", `{"type":"user","agentId":"a","message":{}}`, convert.ClaimTranscript},
 		{"side file", "/h/.claude/projects/-p/" + sid + "/tool-results/x.txt", "anything", convert.ClaimSide},
 		{"lock of a task list", "/h/.claude/tasks/" + sid + "/.lock", "", convert.ClaimRefused},

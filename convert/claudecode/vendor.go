@@ -91,7 +91,7 @@ func (r *record) ofTranscript() bool {
 	hasMessage := kind(r.members[fMessage]) == '{'
 	switch typ {
 	case "user", "assistant":
-		return hasMessage
+		return hasMessage || inSession && inTree // the message may be cut off
 	case "attachment":
 		return kind(r.members[fAttachment]) == '{'
 	case "system":
