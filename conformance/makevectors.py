@@ -16,12 +16,14 @@ computed here from the entries that were put in, not by any reader.
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zlib
 
@@ -786,6 +788,93 @@ def make_example():
     good("example-sealed", "the worked example of the specification, sealed", s, entries=EXAMPLE, args=STRICT)
 
 
+def tar(*members):
+    """A pack of members: (name, content), or (name, kind, link)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as t:
+        for name, content, *link in members:
+            m = tarfile.TarInfo(name)
+            m.mode = 0o600
+            if link:
+                m.type, m.linkname = content, link[0]
+                t.addfile(m)
+            else:
+                m.size = len(content)
+                t.addfile(m, io.BytesIO(content))
+    # tarfile fills up to 10,240 bytes; two empty blocks are the end.
+    data = out.getvalue().rstrip(b"\0")
+    return data + bytes(-len(data) % 512 + 1024)
+
+
+def make_packs():
+    e = notes(6)
+    content = b"\x89PNG" + bytes(range(256))
+    digest = hashlib.sha256(content).hexdigest()
+    reference = {"blob": "sha256:" + digest, "size": len(content), "media": "image/png"}
+    e[1] = compact({"v": 1, "type": "user.message", "data": {"content": [{"type": "image", "blob": reference}]}})
+    parent = Text(e[:0], log=PARENT).each(*e[:4]).seal()
+    child = Text(e[:2], fork={"log": PARENT, "size": 2}).each(*e[4:]).seal()
+    history = e[:2] + e[4:]
+    what = {"ownlog": 1, "heads": [head(LOG, history)], "ancestors": [head(PARENT, e[:4])]}
+    first, blob = ("ownlog-pack.json", compact(what)), (f"blobs/sha256/{digest[:2]}/{digest}", content)
+    old = (f"logs/{PARENT}/{segment_name(0)}", parent.data)
+    new = (f"logs/{LOG}/{segment_name(2)}", child.data)
+
+    def pack(name, why, *members, status="corrupt", data=None, entries=None):
+        """members make the tar, unless data is it."""
+        finding = None if status == "ok" else {"file": "pack.tar", "rule": "pack"}
+        kind = {"ok": "good-pack", "corrupt": "bad-pack", "unsupported": "unsupported-pack"}[status]
+        files = {"pack.tar": data or tar(*members)}
+        v = Vector(kind + name, why, files, status, entries, finding, (), "pack.tar", None)
+        if entries is not None:
+            v.sidecar["head"] = head(LOG, entries)
+        VECTORS.append(v)
+
+    def says(**other):
+        return ("ownlog-pack.json", compact({**what, **other}))
+
+    pack("", "a fork with the log it is a fork of, and a blob", first, blob, old, new, status="ok", entries=history)
+    pack("-any-order", "only the manifest has its place", first, new, old, blob, status="ok", entries=history)
+    note_ = (f"notes/{LOG}/4", b"not looked at\n")
+    pack("-more", "signed heads and imports go along", says(imports=[{"from": "x"}]), blob, old, new, note_, status="ok", entries=history)
+    sealed = Sealed(frames=[e[2:4], e[4:]])
+    both = says(heads=[head(LOG, e[2:])], ancestors=[])
+    pack("-sealed", "a sealed segment is packed as it is", both, (f"logs/{LOG}/{segment_name(0, True)}", sealed.data), status="ok", entries=e[2:])
+
+    pack("-empty", "a tar without members", data=tar())
+    pack("-manifest-missing", "the manifest is missing", blob, old, new)
+    pack("-manifest-late", "the manifest is not the first member", blob, first, old, new)
+    pack("-manifest-twice", "there are two manifests", first, first, blob, old, new)
+    pack("-manifest-cut", "the manifest is no JSON", ("ownlog-pack.json", first[1][:-1]), blob, old, new)
+    pack("-manifest-head", "a head is not spelt as heads are", says(heads=[head(LOG, history).upper()]), blob, old, new)
+    pack("-log-twice", "the manifest names a log twice", says(heads=what["heads"] * 2), blob, old, new)
+    pack("-head-other", "the log has another head than the manifest says", says(heads=[head(LOG, e[:4])]), blob, old, new)
+    pack("-head-smaller", "the log is longer than the manifest says", says(heads=[head(LOG, history[:3])]), blob, old, new)
+    pack("-head-larger", "the log is shorter than the manifest says", says(heads=[head(LOG, [*history, e[2]])]), blob, old, new)
+    pack("-log-missing", "a log that the manifest names is not there", first, blob, old)
+    pack("-ancestor-missing", "a log that the manifest names as an ancestor is not there", first, blob, new)
+    pack("-log-unnamed", "a segment of a log that the manifest does not name", says(ancestors=[]), blob, old, new)
+    pack("-blob-missing", "a blob that an entry names is not there", first, old, new)
+    pack("-blob-other", "a blob does not have its digest", first, (blob[0], content + b"x"), old, new)
+    pack("-blob-folder", "a blob is in the folder of others", first, (f"blobs/sha256/{digest[2:4]}/{digest}", content), old, new)
+    spoiled = bytearray(new[1])
+    spoiled[len(spoiled) // 2] ^= 1
+    pack("-segment-damaged", "a bit of a segment is another", first, blob, old, (new[0], bytes(spoiled)))
+    pack("-member-twice", "a member stands there twice", first, blob, old, new, new)
+    pack("-member-upwards", "a name that leads out of the store", first, blob, old, new, ("logs/../../x", b""))
+    pack("-member-absolute", "an absolute name", first, blob, old, new, ("/x", b""))
+    pack("-member-other", "a name that packs do not hold", first, blob, old, new, (f"logs/{LOG}/lock", b""))
+    pack("-member-dot", "another spelling of a good name", first, blob, old, ("./" + new[0], new[1]))
+    pack("-member-directory", "directories are no members", first, ("logs", tarfile.DIRTYPE, ""), blob, old, new)
+    pack("-member-link", "a link in the place of a segment", first, blob, old, (new[0], tarfile.SYMTYPE, "/etc/passwd"))
+    pack("-member-hard-link", "a hard link in the place of a segment", first, blob, old, (new[0], tarfile.LNKTYPE, old[0]))
+    pack("-note-too-long", "a signed head is not that long", first, blob, old, new, (note_[0], bytes(65537)))
+    whole = tar(first, blob, old, new)
+    pack("-cut", "the file ends inside a member", data=whole[: whole.index(new[1]) + 100])
+    pack("-not-a-tar", "no tar at all", data=first[1] * 10)
+    pack("-version", "a later layout of packs", says(ownlog=2), blob, old, new, status="unsupported")
+
+
 def compressed(e):
     """A sealed segment whose frames the zstd command compresses."""
     s = Sealed(frames=[e * 20, e * 20])
@@ -831,7 +920,7 @@ def main():
     parser = argparse.ArgumentParser(description="Make the conformance vectors.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args()
-    for make in (make_lines, make_headers, make_tails, make_seals, make_chains, make_holes, make_forks, make_blobs, make_strict, make_heads, make_sealed, make_example):
+    for make in (make_lines, make_headers, make_tails, make_seals, make_chains, make_holes, make_forks, make_blobs, make_strict, make_heads, make_sealed, make_packs, make_example):
         make()
     names = [v.name for v in VECTORS]
     assert len(names) == len(set(names)), "two vectors of one name"

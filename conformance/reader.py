@@ -7,8 +7,8 @@ segments only).
 
     reader.py [--strict] [--store DIR] [--expect HEAD] PATH
 
-PATH is a log directory (a store's `logs/<log-id>`), a store, or one segment
-file. The report is one JSON object on standard output; README.md beside this
+PATH is a log directory (a store's `logs/<log-id>`), a store, one segment file,
+or a pack (`*.tar`). The report is one JSON object on standard output; README.md beside this
 file describes it. Exit codes: 0 status ok or torn, 1 any other status, 2 usage,
 3 environment (no such path, no zstd command).
 
@@ -26,6 +26,7 @@ import sys
 
 from ownlogread.findings import STATUSES, Environment
 from ownlogread.log import check_expected, read_log, read_segment
+from ownlogread.pack import read_pack
 from ownlogread.tree import UUID, Frontier, head, parse_head
 
 
@@ -44,6 +45,20 @@ def report(log):
     }
 
 
+def pack_report(path, options):
+    text, findings = read_pack(path, options)
+    log, size, root = parse_head(text) if text else (None, None, None)
+    return {
+        "report": 1,
+        "status": max((f["status"] for f in findings), key=STATUSES.index, default="ok"),
+        "log": log,
+        "size": size,
+        "root": root.hex() if text else None,
+        "head": text,
+        "findings": findings,
+    }
+
+
 def store_of(directory):
     logs = os.path.dirname(os.path.abspath(directory))
     return os.path.dirname(logs) if os.path.basename(logs) == "logs" else None
@@ -53,6 +68,8 @@ def run(options):
     path = options.path
     if not os.path.exists(path):
         raise Environment(f"no such file or directory: {path}")
+    if os.path.isfile(path) and path.endswith(".tar"):
+        return pack_report(path, options)
     if os.path.isfile(path):
         return report(read_segment(path, options))
     if os.path.isdir(os.path.join(path, "logs")):
@@ -72,7 +89,7 @@ def main():
     parser.add_argument("--strict", action="store_true", help="check the entries' JSON in full")
     parser.add_argument("--store", metavar="DIR", help="where parents and blobs are (default: from PATH)")
     parser.add_argument("--expect", metavar="HEAD", help="a head the log must hold or extend")
-    parser.add_argument("path", metavar="PATH", help="log directory, store, or segment file")
+    parser.add_argument("path", metavar="PATH", help="log directory, store, segment file, or pack")
     options = parser.parse_args()
     if options.expect:
         try:

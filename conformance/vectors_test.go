@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,6 +103,9 @@ func verifyVector(t *testing.T, dir string, want sidecar) (format.VerifyReport, 
 			t.Fatalf("unknown argument %q", want.Args[i])
 		}
 	}
+	if filepath.Ext(want.Path) == ".tar" {
+		return unpackVector(t, filepath.Join(dir, want.Path))
+	}
 	if strings.Contains(filepath.Base(want.Path), ".jsonl") {
 		report, err := format.VerifyFile(t.Context(), filepath.Join(dir, want.Path), opts)
 		if err != nil {
@@ -123,6 +127,37 @@ func verifyVector(t *testing.T, dir string, want sidecar) (format.VerifyReport, 
 		t.Fatal(err)
 	}
 	return report, problems
+}
+
+// unpackVector unpacks a pack, and says what became of it as of a log.
+func unpackVector(t *testing.T, path string) (report format.VerifyReport, problems []format.Problem) {
+	t.Helper()
+	s, err := format.OpenDirStore(t.TempDir(), format.WithoutSync())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	packed, err := s.Unpack(t.Context(), f, format.UnpackOptions{})
+	switch {
+	case errors.Is(err, format.ErrPack):
+		report.Status = format.SeverityCorrupt
+	case errors.Is(err, format.ErrUnsupported):
+		report.Status = format.SeverityUnsupported
+	case err != nil:
+		t.Fatal(err)
+	default:
+		report.Head = packed.Heads[0]
+		return report, nil
+	}
+	for log := range s.List(t.Context()) {
+		t.Errorf("a pack that was refused left log %s", log)
+	}
+	return report, []format.Problem{{Severity: report.Status, CorruptError: &format.CorruptError{Path: path, Offset: -1, Seq: -1, Rule: "pack", Reason: err.Error()}}}
 }
 
 func checkVector(t *testing.T, want sidecar, report format.VerifyReport, problems []format.Problem) {

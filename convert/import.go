@@ -99,7 +99,7 @@ func Import(ctx context.Context, store format.Store, imports *Imports, reg *Regi
 		summary: &ImportSummary{
 			Files: make(map[FileStatus]int64), Bytes: make(map[FileStatus]int64), Logs: make(map[OutcomeStatus]int64),
 		},
-		sources: make(map[sourceKey]*Source),
+		sources: make(map[sourceKey]*Source), unchanged: make(map[string]SourceRecord),
 	}
 	if err := run.search(ctx); err != nil {
 		return run.summary, err
@@ -123,6 +123,9 @@ type importRun struct {
 	head     [SniffSize]byte // of the file that vendors are asked about
 	order    []sourceKey
 	left     []leftSource
+	logs     map[format.LogID]bool // in the store
+	// unchanged are the records of files that are as they were.
+	unchanged map[string]SourceRecord
 }
 
 // leftSource is a source that is of another project.
@@ -267,6 +270,7 @@ func (r *importRun) claim(f *File, vendors []Vendor) (string, Claim, error) {
 	if rec, ok := r.imports.Source(f.Path); ok && rec.unchanged(*f) && rec.Status == FileImported {
 		for _, v := range vendors {
 			if v.Name() == rec.Vendor {
+				r.unchanged[f.Path] = rec
 				return rec.Vendor, Claim{Kind: rec.Kind, Group: rec.Group}, nil
 			}
 		}
@@ -381,8 +385,8 @@ func (r *importRun) takeBack(wanted map[string]bool) (found []*Source) {
 // skip reports a source none of whose files changed since it was imported.
 func (r *importRun) skip(ctx context.Context, src *Source) bool {
 	for _, f := range src.Files {
-		rec, ok := r.imports.Source(f.Path)
-		if !ok || rec.Status != FileImported || !rec.unchanged(f) || rec.Final != src.Final || !rec.covers(src.Projects) || !r.holds(ctx, rec) {
+		rec, ok := r.unchanged[f.Path]
+		if !ok || rec.Final != src.Final || !rec.covers(src.Projects) || !r.holds(ctx, rec) {
 			return false
 		}
 	}
@@ -404,11 +408,29 @@ func (r *importRun) holds(ctx context.Context, rec SourceRecord) bool {
 		if err != nil {
 			return false
 		}
-		if _, err := r.mirror.store.Info(ctx, log); o.Entries > 0 && err != nil {
+		if o.Entries > 0 && !r.inStore(ctx, log) {
 			return false
 		}
 	}
 	return true
+}
+
+// inStore tells whether a log is there. All logs are listed once.
+func (r *importRun) inStore(ctx context.Context, log format.LogID) bool {
+	if r.logs == nil {
+		r.logs = make(map[format.LogID]bool)
+		for id, err := range r.mirror.store.List(ctx) {
+			if err != nil {
+				break // what is not listed is asked for
+			}
+			r.logs[id] = true
+		}
+	}
+	if !r.logs[log] {
+		_, err := r.mirror.store.Info(ctx, log)
+		r.logs[log] = err == nil
+	}
+	return r.logs[log]
 }
 
 func (r *importRun) importSource(ctx context.Context, src *Source) error {

@@ -118,7 +118,12 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	reader := newRecordReader(t.Content, t.Final, m.readBuf)
 	m.readBuf = nil
 	defer func() { m.readBuf = reader.buf }()
-	held, name, err := identify(reader, t)
+	held, again, name, err := identify(reader, t)
+	if err == nil && again {
+		if _, err = t.Content.(io.Seeker).Seek(0, io.SeekStart); err == nil {
+			reader = newRecordReader(t.Content, t.Final, reader.buf)
+		}
+	}
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
@@ -130,9 +135,6 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	defer w.release()
 	w.seals = !m.dryRun && m.sealer != nil
 
-	if len(held) == 0 {
-		return Outcome{}, fmt.Errorf("%s: %w", t.Path, ErrNothing)
-	}
 	mapper := t.NewMapper(findings)
 	for rec, err := range recordsOf(held, reader) {
 		if err == nil {
@@ -178,38 +180,47 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	return out, nil
 }
 
-// identify reads records until one names the log, and returns them.
-func identify(r *RecordReader, t Transcript) (held []Record, name LogName, err error) {
+// maxHeld is how many bytes of records are kept until one names the log. A source
+// that has more in front of it is read again from its beginning, if it can be.
+const maxHeld = 1 << 20
+
+// identify reads records until one names the log. It returns those that it read,
+// or says that the source is to be read again.
+func identify(r *RecordReader, t Transcript) (held []Record, again bool, name LogName, err error) {
+	_, seekable := t.Content.(io.Seeker)
+	name = LogName{Vendor: t.Vendor, Kind: LogSession}
 	size := 0
-	for {
+	for first := true; ; first = false {
 		rec, err := r.Next()
+		if err == io.EOF && first {
+			err = ErrNothing
+		}
 		if err == io.EOF {
-			break
+			return held, again, name, nil
 		}
 		if err != nil {
-			return nil, LogName{}, err
+			return nil, false, name, err
 		}
-		rec.Bytes, rec.Sep = bytes.Clone(rec.Bytes), bytes.Clone(rec.Sep)
-		held = append(held, rec)
-		size += len(rec.Bytes)
-		if rec.Damaged && size > MaxRecord {
-			break // one record, in pieces: they are not all held
+		if first {
+			sum := sha256.Sum256(rec.Bytes)
+			name.ID = hex.EncodeToString(sum[:])
+		}
+		if size += len(rec.Bytes); size > maxHeld && seekable {
+			held, again = nil, true
+		} else {
+			rec.Bytes, rec.Sep = bytes.Clone(rec.Bytes), bytes.Clone(rec.Sep)
+			held = append(held, rec)
 		}
 		if rec.Damaged {
 			continue
 		}
-		if name, ok := t.Identify(&rec); ok {
-			if name.ID == "" {
-				break
+		if found, ok := t.Identify(&rec); ok {
+			if found.ID != "" {
+				name = found
 			}
-			return held, name, nil
+			return held, again, name, nil
 		}
 	}
-	sum := sha256.Sum256(nil)
-	if len(held) > 0 {
-		sum = sha256.Sum256(held[0].Bytes)
-	}
-	return held, LogName{Vendor: t.Vendor, Kind: LogSession, ID: hex.EncodeToString(sum[:])}, nil
 }
 
 // recordsOf yields the records read already, then the rest.

@@ -65,11 +65,12 @@ func takeApart(record []byte, checked bool) (parts []schema.RawPart, blobs []Pen
 		}
 		from = end
 		// Strict: only what encodes to the same characters again.
-		decoded, err := base64.StdEncoding.Strict().DecodeString(string(record[start:end]))
+		decoded := make([]byte, base64.StdEncoding.DecodedLen(end-start))
+		n, err := base64.StdEncoding.Strict().Decode(decoded, record[start:end])
 		if err != nil {
 			continue
 		}
-		blob := NewBlob(decoded, "")
+		blob := NewBlob(decoded[:n], "")
 		blobs = append(blobs, blob)
 		parts = append(parts, schema.String(string(record[text:start])), schema.RawPart{Blob: &blob.Ref})
 		left += escapedLen(record[text:start])

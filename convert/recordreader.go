@@ -166,24 +166,27 @@ func (r *RecordReader) object(start int) (end int, found objectState, err error)
 			return lineEnd, objectWhole, nil
 		}
 	}
-	// Objects glued on one line, an object over several lines, or no object.
-	dec := jsontext.NewDecoder(&bufferedFrom{r: r, next: start, limit: start + MaxRecord}, lenient...)
-	err = dec.SkipValue()
-	var syntax *jsontext.SyntacticError
-	switch {
-	case err == nil:
-		return start + int(dec.InputOffset()), objectWhole, nil
-	case r.err != nil:
-		return 0, objectNone, r.err
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		if r.eof && len(r.buf)-start <= MaxRecord {
+	// Objects glued on one line, an object over several lines, or no object. The
+	// decoder reads the buffer itself; when it wants more, it starts again with
+	// twice as much.
+	for {
+		window := r.buf[start:min(len(r.buf), start+MaxRecord)]
+		dec := jsontext.NewDecoder(bytes.NewBuffer(window), lenient...)
+		err := dec.SkipValue()
+		switch {
+		case err == nil:
+			return start + int(dec.InputOffset()), objectWhole, nil
+		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			return 0, objectNone, nil
+		case len(window) == MaxRecord:
+			return 0, objectNone, nil
+		case r.eof:
 			return 0, objectUnfinished, nil
 		}
-		return 0, objectNone, nil
-	case errors.As(err, &syntax):
-		return 0, objectNone, nil
+		if err := r.fillTo(start + min(2*len(window), MaxRecord)); err != nil {
+			return 0, objectNone, err
+		}
 	}
-	return 0, objectNone, err
 }
 
 // lenient is what counts as one JSON object in a source.
@@ -266,7 +269,9 @@ func (r *RecordReader) fill() error {
 		r.buf = make([]byte, 0, firstRead)
 	}
 	if cap(r.buf)-len(r.buf) < want {
-		r.buf = append(make([]byte, 0, 2*cap(r.buf)+2*want), r.buf...)
+		// Twice as much, but no more than the longest record needs.
+		room := min(2*cap(r.buf)+2*want, MaxRecord+2*maxSep+4*readSize)
+		r.buf = append(make([]byte, 0, max(room, len(r.buf)+want)), r.buf...)
 	}
 	n, err := r.src.Read(r.buf[len(r.buf) : len(r.buf)+want])
 	r.sum.Write(r.buf[len(r.buf) : len(r.buf)+n])
@@ -290,30 +295,6 @@ func (r *RecordReader) fillTo(end int) error {
 		}
 	}
 	return nil
-}
-
-// bufferedFrom reads a RecordReader's bytes from a place in its buffer on,
-// filling the buffer as it goes and consuming nothing.
-type bufferedFrom struct {
-	r           *RecordReader
-	next, limit int
-}
-
-func (b *bufferedFrom) Read(p []byte) (int, error) {
-	for b.next == len(b.r.buf) && b.next < b.limit {
-		if b.r.eof {
-			return 0, io.EOF
-		}
-		if err := b.r.fill(); err != nil {
-			return 0, err
-		}
-	}
-	if b.next >= b.limit {
-		return 0, io.EOF
-	}
-	n := copy(p, b.r.buf[b.next:min(len(b.r.buf), b.limit)])
-	b.next += n
-	return n, nil
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -179,7 +179,8 @@ func (l *dirLog) commit(reqs []*appendRequest) (again []*appendRequest) {
 			reqs[0].finish(0, reqs[0].ctx.Err())
 			return reqs[1:]
 		}
-		missing := errors.Is(err, fs.ErrNotExist)
+		// Where a log was to be made, it is the store that is not there.
+		missing := errors.Is(err, fs.ErrNotExist) && !wantsCreation(reqs)
 		for _, r := range reqs {
 			switch {
 			case missing && r.at == anywhere:

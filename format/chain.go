@@ -275,7 +275,7 @@ func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
 	}
 	defer file.Close() //nolint:errcheck // only read from
 	if lock != nil {
-		if rec, _ := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
+		if rec := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
 			run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
 			err := run.run(&segmentReader{path: last.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
 			if asCorrupt(err) != nil {

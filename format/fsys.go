@@ -44,9 +44,8 @@ type fsFile interface {
 // fsStat is what the store asks about a file.
 type fsStat struct {
 	// ID tells a file from another one that had the same name. 0: unknown.
-	ID      uint64
-	Size    int64
-	Regular bool
+	ID   uint64
+	Size int64
 }
 
 // readFull reads len(b) bytes at off.

@@ -55,7 +55,7 @@ func statFile(f *os.File) (fsStat, error) {
 }
 
 func statInfo(info fs.FileInfo) fsStat {
-	s := fsStat{Size: info.Size(), Regular: info.Mode().IsRegular()}
+	s := fsStat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.ID = uint64(sys.Ino)
 	}

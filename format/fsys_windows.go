@@ -54,7 +54,7 @@ func statFile(f *os.File) (fsStat, error) {
 	if err != nil {
 		return fsStat{}, err
 	}
-	s := fsStat{Size: info.Size(), Regular: info.Mode().IsRegular()}
+	s := fsStat{Size: info.Size()}
 	var data windows.ByHandleFileInformation
 	if windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &data) == nil {
 		s.ID = uint64(data.FileIndexHigh)<<32 | uint64(data.FileIndexLow)

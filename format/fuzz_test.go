@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,37 @@ func FuzzLine(f *testing.F) {
 		}
 		if again := appendLine(nil, sum, l); !bytes.Equal(trimLF(again), b) {
 			t.Errorf("%q parses and encodes to %q", b, again)
+		}
+	})
+}
+
+// FuzzEntry: whatever may be appended comes back from its line as it was.
+func FuzzEntry(f *testing.F) {
+	sum := logSum(fuzzLog)
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"type":"x","time":"2026-01-02T03:04:05Z","data":{"blob":"sha256:"}}`))
+	f.Add([]byte(`{"rawlen":13,"type":"x","raw":{"a":1,"a": 2}}`))
+	f.Add([]byte(`{"a":1},"entry":{"b":2}`))
+	f.Fuzz(func(t *testing.T, e []byte) {
+		if CheckEntry(e) != nil {
+			return
+		}
+		factsOf(3, e, topMembers(e))
+		line, leaf := appendEntryLine(nil, sum, 3, 2, e)
+		l, bad := parseLine(trimLF(line), sum)
+		if bad != nil || !bytes.Equal(l.entry, e) || l.leaf() != leaf {
+			t.Errorf("%q becomes %q: %v", e, l.entry, bad)
+		}
+	})
+}
+
+// FuzzHead: there is one spelling of a head.
+func FuzzHead(f *testing.F) {
+	f.Add(Head{Log: fuzzLog, Size: 3, Root: Hash{1}}.String())
+	f.Add(strings.ToUpper(fuzzLog.String()) + "@03#AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB")
+	f.Fuzz(func(t *testing.T, text string) {
+		if h, err := ParseHead(text); err == nil && h.String() != text {
+			t.Errorf("%q is taken for %q", text, h)
 		}
 	})
 }

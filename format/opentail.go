@@ -29,6 +29,8 @@ type dirLog struct {
 	suspect bool
 	record  []byte // the lock record as this handle wrote it
 	scratch []byte
+	// tailSize is the size of tail's file when the lock was taken.
+	tailSize int64
 }
 
 // openSegment is an open segment that may be appended to, under the lock.
@@ -82,6 +84,9 @@ func (l *dirLog) lockExclusive(ctx context.Context, create bool) error {
 		if err := l.lock.Lock(ctx, true); err != nil {
 			return err
 		}
+		if l.tailThere() {
+			return nil
+		}
 		mine, err := l.lock.Stat()
 		if err != nil {
 			return errors.Join(err, l.lock.Unlock())
@@ -98,6 +103,18 @@ func (l *dirLog) lockExclusive(ctx context.Context, create bool) error {
 			return err
 		}
 	}
+}
+
+// tailThere tells whether the segment this handle has open is still under its
+// name: then the log was not removed since, and made anew. It notes how long
+// the segment is.
+func (l *dirLog) tailThere() bool {
+	if l.tail == nil || l.tail.ino == 0 {
+		return false
+	}
+	st, err := l.store.fs.Stat(l.tail.path)
+	l.tailSize = st.Size
+	return err == nil && st.ID == l.tail.ino
 }
 
 func (l *dirLog) openLock(path string, create bool) (fsFile, error) {
@@ -136,13 +153,14 @@ func (s *DirStore) forget(dir string) bool {
 // one if the last is closed, and puts lines that are not known to be durable
 // into a new one.
 func (l *dirLog) openTail() (*openSegment, error) {
-	rec, raw := l.readRecord(l.lock)
+	raw := l.rawRecord(l.lock)
+	if !l.suspect && l.tail != nil && len(raw) > 0 && bytes.Equal(raw, l.record) && l.tailSize == l.tail.off {
+		// Nobody wrote since, and whoever makes or removes a segment voids the record.
+		return l.tail, nil
+	}
+	rec := l.parseRecord(raw)
 	if !l.suspect && rec != nil {
-		if l.tail != nil && bytes.Equal(raw, l.record) {
-			if l.unchanged(l.tail) {
-				return l.tail, nil
-			}
-		} else if t := l.openRecorded(rec); t != nil {
+		if t := l.openRecorded(rec); t != nil {
 			l.setTail(t)
 			return t, nil
 		}
@@ -164,28 +182,30 @@ func (l *dirLog) setTail(t *openSegment) {
 	l.tail = t
 }
 
-// readRecord returns the lock record and its bytes, nil if it is not valid or
-// of another boot.
-func (l *dirLog) readRecord(f io.ReaderAt) (*lockRecord, []byte) {
+// readRecord returns the lock record, nil if it is not valid or of another boot.
+func (l *dirLog) readRecord(f io.ReaderAt) *lockRecord { return l.parseRecord(l.rawRecord(f)) }
+
+// rawRecord returns the bytes of the lock record, valid until the next call.
+func (l *dirLog) rawRecord(f io.ReaderAt) []byte {
 	if cap(l.scratch) < maxLockRecord {
 		l.scratch = make([]byte, maxLockRecord)
 	}
 	buf := l.scratch[:maxLockRecord]
 	n, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
-		return nil, nil
+		return nil
 	}
 	end := bytes.IndexByte(buf[:n], '\n')
-	if end < 0 {
-		return nil, nil
-	}
-	raw := buf[:end+1]
+	return buf[:end+1]
+}
+
+func (l *dirLog) parseRecord(raw []byte) *lockRecord {
 	rec, ok := parseLockRecord(raw, l.sum)
 	boot := l.store.fs.BootID()
 	if !ok || boot == "" || rec.boot != boot || rec.ino == 0 {
-		return nil, nil
+		return nil
 	}
-	return rec, raw
+	return rec
 }
 
 func (l *dirLog) writeRecord(t *openSegment) error {
@@ -370,6 +390,10 @@ func (l *dirLog) newSegment(src tailSource) (*openSegment, error) {
 	err = l.fillSegment(t, src)
 	if err == nil {
 		err = l.store.sync(f)
+	}
+	if err == nil {
+		// The record would lead appenders to the segment before.
+		err = l.voidRecord(l.lock)
 	}
 	if err == nil {
 		err = l.publish(tmp, t.path)

@@ -39,7 +39,7 @@ func openSealed(f io.ReaderAt, size int64, path string, log LogID, first int64) 
 // readTrailer reads the seek table and the index.
 func (s *sealedFile) readTrailer(size int64) error {
 	// Most trailers fit into one read.
-	const guess = 64 << 10
+	const guess = 8 << 10
 	n := min(size, guess)
 	tail := make([]byte, n)
 	if err := readFull(s.f, tail, size-n); err != nil {

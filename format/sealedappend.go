@@ -9,7 +9,8 @@ import (
 
 // SealedAppender adds entries to a log in sealed form at once, without writing
 // text first: the files are byte for byte those that [DirStore.Append] of the
-// same batches and then [DirStore.Seal] would make. It is for entries that exist
+// same batches and then [DirStore.Seal] would make, as long as failed appends left
+// nothing of note behind. It is for entries that exist
 // already elsewhere, such as an import; whoever writes live wants the
 // durability of each Append.
 //
@@ -59,7 +60,7 @@ func (s *DirStore) AppendSealed(ctx context.Context, log LogID, at int64) (*Seal
 func (a *SealedAppender) begin(ctx context.Context) error {
 	l := a.l
 	if err := l.lockExclusive(ctx, a.at == 0); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && a.at > 0 {
 			err = &ConflictError{Log: l.id, At: a.at}
 		}
 		return err

@@ -268,7 +268,7 @@ func (p *simProc) Stat(name string) (fsStat, error) {
 	if n == nil {
 		return fsStat{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
-	return fsStat{ID: n.id, Size: int64(len(n.data)), Regular: n.names == nil}, nil
+	return fsStat{ID: n.id, Size: int64(len(n.data))}, nil
 }
 
 func (p *simProc) Link(old, name string) error {
@@ -437,7 +437,7 @@ func (f *simFile) Stat() (fsStat, error) {
 	if err := f.p.check("fstat", f.name); err != nil {
 		return fsStat{}, err
 	}
-	return fsStat{ID: f.n.id, Size: int64(len(f.n.data)), Regular: true}, nil
+	return fsStat{ID: f.n.id, Size: int64(len(f.n.data))}, nil
 }
 
 func (f *simFile) Sync() error {

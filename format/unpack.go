@@ -130,6 +130,9 @@ func (u *unpacker) member(ctx context.Context, h *tar.Header, r io.Reader) error
 		return u.readManifest(h, r)
 	}
 	digest, err := u.write(ctx, packPath(h.Name), r)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %s is cut short: %w", ErrPack, h.Name, err)
+	}
 	if err != nil {
 		return err
 	}

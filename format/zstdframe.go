@@ -174,7 +174,7 @@ func room(buf []byte, n int64) []byte {
 // newEncoder returns an encoder for [zstd.Encoder.EncodeAll].
 func newEncoder() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithEncoderCRC(true), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true))
+		zstd.WithEncoderCRC(true), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("format: options of the zstd encoder: " + err.Error()) // they are constants
 	}

@@ -97,10 +97,18 @@ func BenchmarkColdFoldAndProject(b *testing.B) {
 }
 
 // BenchmarkWarmStep is one more step in a session of 10 MB: a response that calls
-// a tool, the tool's result, the next request. Model, tool and syncs take no time
-// here, so all of it is what an executor adds.
+// a tool, the tool's result, the next request, in four appends. Model, tool and
+// syncs take no time here, so all of it is what an executor adds; in a directory
+// that is the writing of its files, too.
 func BenchmarkWarmStep(b *testing.B) {
-	store := directory(b, format.WithoutSync())
+	b.Run("memory", func(b *testing.B) { warmSteps(b, new(format.MemStore), nil) })
+	b.Run("directory", func(b *testing.B) {
+		store := directory(b, format.WithoutSync())
+		warmSteps(b, store, replay.DirHints{Dir: store.Dir()})
+	})
+}
+
+func warmSteps(b *testing.B, store format.Store, hints replay.Hints) {
 	log, _ := longSession(b, store)
 	inbox := &replay.Inbox{Store: store}
 	live, _, err := inbox.Prepare(context.Background(), log, "bench")
@@ -112,8 +120,7 @@ func BenchmarkWarmStep(b *testing.B) {
 	}
 	m := &stopwatch{Provider: anthropic.New(anthropic.Config{}), steps: b.N + 1}
 	x := &replay.Executor{
-		Store: store, Provider: m, Model: "claude-t", Tools: tool.NewSet(newEffects("readonly", schema.EffectReadonly)),
-		Hints: replay.DirHints{Dir: store.Dir()},
+		Store: store, Provider: m, Model: "claude-t", Tools: tool.NewSet(newEffects("readonly", schema.EffectReadonly)), Hints: hints,
 	}
 	if _, err := x.Run(context.Background(), live); err != nil {
 		b.Fatal(err)
@@ -144,12 +151,13 @@ func (s *stopwatch) Send(_ context.Context, req *provider.Request, _ provider.St
 	return &provider.Response{Model: req.Model, Blocks: step.Blocks, StopReason: step.StopReason}, nil
 }
 
-// BenchmarkDurableSteps lets a worker advance sessions in a store that syncs, and
-// then makes the very same appends, side by side in the same way, without an
-// executor. The share is what is left of the bare loop's speed.
+// BenchmarkDurableSteps lets a worker advance sessions in a store that syncs, in
+// their second turn, and then makes the very same appends, side by side in the
+// same way, without an executor. The share is what is left of the bare loop's
+// speed.
 func BenchmarkDurableSteps(b *testing.B) {
 	const sessions, steps, hands = 64, 8, 16
-	var script []scripted.Step
+	script := []scripted.Step{scripted.Say("hello")}
 	for range steps - 1 {
 		script = append(script, calls("readonly"))
 	}
@@ -161,8 +169,6 @@ func BenchmarkDurableSteps(b *testing.B) {
 		dir := directory(b)
 		store := &recordingStore{Store: dir, batches: make(map[format.LogID][][][]byte)}
 		logs := crowd(b, store, sessions)
-		setup := store.batches
-		store.batches = make(map[format.LogID][][][]byte)
 		worker := &replay.Worker{
 			Store: store, Sessions: hands, UntilIdle: true,
 			Executor: &replay.Executor{
@@ -170,6 +176,17 @@ func BenchmarkDurableSteps(b *testing.B) {
 				Hints: replay.DirHints{Dir: dir.Dir()},
 			},
 		}
+		if err := worker.Work(ctx); err != nil {
+			b.Fatal(err)
+		}
+		inbox := &replay.Inbox{Store: store}
+		for _, log := range logs {
+			if _, err := inbox.Say(ctx, log, schema.TextPart("go on")); err != nil {
+				b.Fatal(err)
+			}
+		}
+		setup := store.batches
+		store.batches = make(map[format.LogID][][][]byte)
 		began := time.Now()
 		if err := worker.Work(ctx); err != nil {
 			b.Fatal(err)
@@ -186,7 +203,7 @@ func BenchmarkDurableSteps(b *testing.B) {
 		for range hands {
 			wg.Go(func() {
 				for log := range todo {
-					appendAll(b, other, log, int64(len(setup[log])), store.batches[log])
+					appendAll(b, other, log, sizeOf(setup[log]), store.batches[log])
 				}
 			})
 		}
@@ -203,6 +220,13 @@ func BenchmarkDurableSteps(b *testing.B) {
 	b.ReportMetric(total/bare.Seconds(), "bare-steps/s")
 	b.ReportMetric(100*bare.Seconds()/worked.Seconds(), "%-of-bare")
 	b.ReportMetric(float64(appends)/total, "syncs/step")
+}
+
+func sizeOf(batches [][][]byte) (n int64) {
+	for _, batch := range batches {
+		n += int64(len(batch))
+	}
+	return n
 }
 
 func appendAll(b *testing.B, store format.Store, log format.LogID, at int64, batches [][][]byte) {

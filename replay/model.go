@@ -284,6 +284,11 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// watchAfter is how long something may take before the log is watched meanwhile.
+// What is over sooner finds out by the append that follows it; watching costs a
+// store as much as reading.
+const watchAfter = 100 * time.Millisecond
+
 // watched returns a context for something that takes time. It ends when the log
 // says that a person interrupted the turn or that the lease is lost. done must
 // be called.
@@ -296,6 +301,13 @@ func (r *run) watched(ctx context.Context) (under context.Context, done func()) 
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		soon := time.NewTimer(watchAfter)
+		defer soon.Stop()
+		select {
+		case <-under.Done():
+			return
+		case <-soon.C:
+		}
 		_ = r.Store.Watch(under, r.log, from, func() {
 			if cause := stopSign(under, r.Store, r.log, from, epoch); cause != nil {
 				cancel(cause)

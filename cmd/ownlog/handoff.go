@@ -186,13 +186,16 @@ func (h *handoff) one(ctx context.Context, ref logRef, sum summary.Summary) (don
 // one fails.
 func (h *handoff) all(ctx context.Context, refs []logRef) error {
 	var done []handedOver
-	failed := 0
+	failed, own := 0, 0
 	for _, ref := range refs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		sum, err := h.cache.Of(ctx, ref.Store, ref.Log)
 		if err == nil && (sum.Kind != convert.LogSession || sum.Vendor == h.to) {
+			if sum.Kind == convert.LogSession {
+				own++
+			}
 			continue
 		}
 		var one handedOver
@@ -209,10 +212,22 @@ func (h *handoff) all(ctx context.Context, refs []logRef) error {
 	if err := h.show(h.total, done...); err != nil {
 		return err
 	}
+	fmt.Fprintf(h.Err, "%d sessions handed over, %d failed, %d are of %s; %d pieces of the conversations dropped\n",
+		len(done), failed, own, h.to, lostContent(h.total))
 	if failed > 0 {
 		return checkFailed(fmt.Errorf("%d sessions were not handed over, %d were", failed, len(done)))
 	}
 	return nil
+}
+
+// lostContent counts what is lost of conversations, not of the old tool's state.
+func lostContent(report *schema.Fidelity) (lost int64) {
+	for _, it := range report.Items() {
+		if it.Axis == schema.Dropped && !strings.HasPrefix(it.Code, schema.StatePrefix) {
+			lost += it.Count
+		}
+	}
+	return lost
 }
 
 // show says how to go on, and what became of the content.

@@ -24,10 +24,11 @@ func (s *session) verifyVerb() *cli.Command {
 	return &cli.Command{
 		Name:      "verify",
 		Usage:     "check that logs are whole and mean something",
-		ArgsUsage: "[LOG|SEGMENT|PATH...]",
+		ArgsUsage: "[LOG|SEGMENT|PACK|PATH...]",
 		Description: "Without operands it checks every log of the store: checksums, hashes, indexes and blobs, and what entries\n" +
-			"mean (rules of spec/events.md). A SEGMENT is a segment file, checked alone; any other PATH is a vendor's\n" +
-			"file, database or folder of them, which is read and never changed. It exits with 1 if anything is wrong. Loss at the very end of a log shows only against a head that was kept: --expect. docs/rules.md\n" +
+			"mean (rules of spec/events.md). A SEGMENT is a segment file, checked alone; a PACK is what ownlog pack\n" +
+			"wrote; any other PATH is a vendor's file, database or folder of them, which is read and never changed. It exits\n" +
+			"with 1 if anything is wrong. Loss at the very end of a log shows only against a head that was kept: --expect. docs/rules.md\n" +
 			"explains every rule. A baseline is what --format json printed before: what it lists does not fail again.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "expect", Usage: "head (id@size#root) that the log must have or extend; may be repeated"},
@@ -77,6 +78,12 @@ func (s *session) runVerify(c *cli.Context) (err error) {
 	for _, name := range c.Args().Slice() {
 		if isSegment(name) {
 			if err := v.segment(c.Context, name); err != nil {
+				return err
+			}
+			continue
+		}
+		if isPack(name) {
+			if err := v.pack(c.Context, name); err != nil {
 				return err
 			}
 			continue

@@ -41,14 +41,18 @@ func (v *verification) source(ctx context.Context, name string, env convert.Envi
 			return
 		}
 		claimed = true
-		shown = v.show(v.sourceFile(r))
+		doc, err := v.sourceFile(ctx, store, r)
+		if err == nil {
+			err = v.show(doc)
+		}
+		shown = err
 	}}
 	_, err = convert.Import(ctx, store, convert.OpenImports(""), registry(), opts)
 	return claimed, errors.Join(err, shown)
 }
 
 // sourceFile says what was found in one file.
-func (v *verification) sourceFile(r convert.FileResult) verifyLog {
+func (v *verification) sourceFile(ctx context.Context, store format.Store, r convert.FileResult) (verifyLog, error) {
 	doc := verifyLog{File: r.Path, Status: "ok"}
 	if r.Status == convert.FileFailed {
 		f := verifyFinding{Level: string(schema.LevelError), Rule: sourceUnreadable, File: r.Path, Message: r.Reason}
@@ -61,6 +65,13 @@ func (v *verification) sourceFile(r convert.FileResult) verifyLog {
 		for _, f := range o.Findings {
 			v.found(&doc, sourceFinding(r.Path, f))
 		}
+		var more convert.FindingCounts
+		if err := convert.CheckRecords(ctx, store, o.Log, &more); err != nil && !errors.Is(err, format.ErrNotFound) {
+			return doc, err
+		}
+		for _, f := range more.List() {
+			v.found(&doc, sourceFinding(r.Path, f))
+		}
 		if o.Pending > 0 {
 			v.found(&doc, verifyFinding{
 				Level: string(schema.LevelNote), Rule: sourceUnfinished, File: r.Path,
@@ -71,7 +82,7 @@ func (v *verification) sourceFile(r convert.FileResult) verifyLog {
 	if doc.broken {
 		doc.Status = "invalid"
 	}
-	return doc
+	return doc, nil
 }
 
 // sourceFinding makes a finding of an importer's.

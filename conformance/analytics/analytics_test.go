@@ -124,17 +124,21 @@ func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options,
 	if len(r.Failed) > 0 {
 		t.Fatal(r.Failed)
 	}
-	checkParquetGo(t, filepath.Join(dir, "out"), store, logs, opts)
 	expected := filepath.Join(dir, "expected")
 	if err := os.Mkdir(expected, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	w := &expectation{dir: expected, files: make(map[parquet.Table]*os.File)}
+	want := make(rowSums)
+	sums := want.sink()
 	sink := tables.Sink{
-		Session: rows[tables.Session](w, parquet.Sessions), Event: rows[tables.Event](w, parquet.Events),
-		Block: rows[tables.Block](w, parquet.Blocks), ModelCall: rows[tables.ModelCall](w, parquet.ModelCalls),
-		ToolCall: rows[tables.ToolCall](w, parquet.ToolCalls), FileTouch: rows[tables.FileTouch](w, parquet.FileTouches),
-		Compaction: rows[tables.Compaction](w, parquet.Compactions),
+		Session:    both(sums.Session, rows[tables.Session](w, parquet.Sessions)),
+		Event:      both(sums.Event, rows[tables.Event](w, parquet.Events)),
+		Block:      both(sums.Block, rows[tables.Block](w, parquet.Blocks)),
+		ModelCall:  both(sums.ModelCall, rows[tables.ModelCall](w, parquet.ModelCalls)),
+		ToolCall:   both(sums.ToolCall, rows[tables.ToolCall](w, parquet.ToolCalls)),
+		FileTouch:  both(sums.FileTouch, rows[tables.FileTouch](w, parquet.FileTouches)),
+		Compaction: both(sums.Compaction, rows[tables.Compaction](w, parquet.Compactions)),
 	}
 	for _, log := range logs { // ascending, as List yields them
 		if _, err := tables.Project(t.Context(), store, log, opts, sink); err != nil {
@@ -144,6 +148,7 @@ func makeCase(t *testing.T, dir string, store format.Store, opts tables.Options,
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
+	checkParquetGo(t, filepath.Join(dir, "out"), store, logs, want)
 	writeJSON(t, filepath.Join(expected, "columns.json"), w.columns)
 }
 

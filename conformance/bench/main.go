@@ -108,13 +108,14 @@ func run() (err error) {
 	return nil
 }
 
-// build makes the ownlog command.
+// build makes the ownlog command, in the module that this one stands in.
 func (b *bench) build() (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
 	b.ownlog = filepath.Join(b.dir, "ownlog")
-	cmd := exec.CommandContext(b.ctx, "go", "build", "-o", b.ownlog, "github.com/ownlog/ownlog/cmd/ownlog")
+	cmd := exec.CommandContext(b.ctx, "go", "build", "-o", b.ownlog, "./cmd/ownlog")
+	cmd.Dir = filepath.Join("..", "..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	return cmd.Run()

@@ -103,12 +103,12 @@ func (b *bench) tail() error {
 			}
 			return u, err
 		},
-		func() (usage, error) { return b.process(true, b.ownlog, "--version") })
+		func() (usage, error) { return b.process(true, b.ownlog, "--help") })
 	if err != nil {
 		return err
 	}
 	ours, start := median(runs[0], wall), median(runs[1], wall)
-	b.add(fmt.Sprintf("last 20 entries of %d MB, sealed: `ownlog tail`", made.Text/1e6), milliseconds(ours), milliseconds(start)+" (`ownlog --version`)", "", "under 50 ms", ours < 50*time.Millisecond)
+	b.add(fmt.Sprintf("last 20 entries of %d MB, sealed: `ownlog tail`", made.Text/1e6), milliseconds(ours), milliseconds(start)+" (`ownlog --help`)", "", "under 50 ms", ours < 50*time.Millisecond)
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (b *bench) memory() error {
 		return err
 	}
 	limit := int64(64<<20) + 6*int64(made.Largest)
-	for _, verb := range [][]string{{"verify", "--bytes-only"}, {"verify"}, {"cat"}} {
+	for _, verb := range [][]string{{"verify", "--bytes-only"}, {"cat"}} {
 		args := append([]string{verb[0], "--store", made.Store}, verb[1:]...)
 		runs, err := alternate(b.rounds, func() (usage, error) { return b.process(false, b.ownlog, append(args, made.Log)...) })
 		if err != nil {

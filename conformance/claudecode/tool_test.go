@@ -146,17 +146,7 @@ func resume(t *testing.T, tool, home, work, session, model, prompt string, p *pr
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, "-p", prompt, "--resume", session, "--model", model, "--output-format", "json")
-	cmd.Dir = work
-	// Nothing leaves the machine: other traffic is off, and proxies lead nowhere.
-	const nowhere = "http://127.0.0.1:9"
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + work, "SHELL=/bin/sh", "LANG=C.UTF-8",
-		"ANTHROPIC_BASE_URL=" + p.URL, "ANTHROPIC_API_KEY=" + fakeKey,
-		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_TELEMETRY=1", "DISABLE_AUTOUPDATER=1",
-		"DISABLE_ERROR_REPORTING=1", "DISABLE_BUG_COMMAND=1", "DO_NOT_TRACK=1", "IS_SANDBOX=1",
-		"http_proxy=" + nowhere, "https_proxy=" + nowhere, "HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere,
-		"no_proxy=127.0.0.1", "NO_PROXY=127.0.0.1",
-	}
+	cmd.Dir, cmd.Env = work, toolEnvironment(home, work, p)
 	// The tool starts processes of its own; they end with its group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -169,4 +159,18 @@ func resume(t *testing.T, tool, home, work, session, model, prompt string, p *pr
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// toolEnvironment is what the tool runs in. Nothing leaves the machine: other
+// traffic is off, and proxies lead nowhere.
+func toolEnvironment(home, temporary string, p *provider) []string {
+	const nowhere = "http://127.0.0.1:9"
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + temporary, "SHELL=/bin/sh", "LANG=C.UTF-8",
+		"ANTHROPIC_BASE_URL=" + p.URL, "ANTHROPIC_API_KEY=" + fakeKey,
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_TELEMETRY=1", "DISABLE_AUTOUPDATER=1",
+		"DISABLE_ERROR_REPORTING=1", "DISABLE_BUG_COMMAND=1", "DO_NOT_TRACK=1", "IS_SANDBOX=1",
+		"http_proxy=" + nowhere, "https_proxy=" + nowhere, "HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere,
+		"no_proxy=127.0.0.1", "NO_PROXY=127.0.0.1",
+	}
 }

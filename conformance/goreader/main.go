@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -60,7 +61,7 @@ func run(args []string) int {
 		return exitUsage
 	}
 	if flags.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "goreader: give one path: a log directory or a segment file")
+		fmt.Fprintln(os.Stderr, "goreader: give one path: a log directory, a segment file or a pack")
 		return exitUsage
 	}
 	opts := format.VerifyOptions{Strict: *strict}
@@ -92,11 +93,14 @@ func run(args []string) int {
 	return exitFine
 }
 
-// verify checks a log directory inside a store, or one segment file.
+// verify checks a log directory inside a store, one segment file, or a pack.
 func verify(ctx context.Context, path string, opts format.VerifyOptions) (format.VerifyReport, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return format.VerifyReport{}, err
+	}
+	if st.Mode().IsRegular() && filepath.Ext(path) == ".tar" {
+		return verifyPack(ctx, path, opts)
 	}
 	if st.Mode().IsRegular() {
 		return format.VerifyFile(ctx, path, opts)
@@ -119,6 +123,40 @@ func verify(ctx context.Context, path string, opts format.VerifyOptions) (format
 	}
 	defer s.Close() //nolint:errcheck // only read from
 	return s.Verify(ctx, log, opts)
+}
+
+// verifyPack unpacks a pack into a store that is thrown away.
+func verifyPack(ctx context.Context, path string, opts format.VerifyOptions) (report format.VerifyReport, err error) {
+	dir, err := os.MkdirTemp("", "goreader-")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := format.OpenDirStore(filepath.Join(dir, "store"), format.WithoutSync())
+	if err != nil {
+		return report, err
+	}
+	defer s.Close() //nolint:errcheck // thrown away
+	f, err := os.Open(path)
+	if err != nil {
+		return report, err
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	packed, err := s.Unpack(ctx, f, format.UnpackOptions{})
+	switch {
+	case errors.Is(err, format.ErrPack):
+		report.Status = format.SeverityCorrupt
+	case errors.Is(err, format.ErrUnsupported):
+		report.Status = format.SeverityUnsupported
+	case err != nil:
+		return report, err
+	case len(packed.Heads) > 0:
+		report.Head = packed.Heads[0]
+	}
+	if err != nil {
+		opts.Problem(format.Problem{Severity: report.Status, CorruptError: &format.CorruptError{Path: path, Offset: -1, Seq: -1, Rule: "pack", Reason: err.Error()}})
+	}
+	return report, nil
 }
 
 func newFinding(p format.Problem) finding {

@@ -60,6 +60,7 @@ func TestDamagedInput(t *testing.T) {
 		{"over several lines", strings.ReplaceAll(one, ",", ",\n") + "\n" + two + "\n", 2, ""},
 		{"wrong types", `{"type":"assistant","message":[],"uuid":3}` + "\n" + two + "\n", 2, FindingUnexpected},
 		{"deep nesting", `{"type":"user","sessionId":"s","message":{"content":[{"type":"x","y":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}]}}` + "\n", 1, ""},
+		{"a long damaged line before the one that names the session", strings.Repeat("y", 1<<20+1) + "\n" + two + "\n", 2, "damaged-record"},
 		{"long line", `{"type":"user","sessionId":"s","message":{"content":"` + strings.Repeat("long", 500_000) + `"}}` + "\n" + two, 2, ""},
 	} {
 		out, back := mirror(t, []byte(test.content), false)

@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"io"
+	"math"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -43,6 +44,15 @@ type usage struct {
 	CompletionDetails struct {
 		Reasoning int64 `json:"reasoning_tokens"`
 	} `json:"completion_tokens_details"`
+	Cost *float64 `json:"cost"` // OpenRouter, in USD
+}
+
+// costNUSD is the cost in 10^-9 USD, nil if the server states none that can be.
+func (u *usage) costNUSD() *int64 {
+	if u.Cost == nil || !(*u.Cost >= 0 && *u.Cost < 1e6) {
+		return nil
+	}
+	return schema.Int(int64(math.Round(*u.Cost * 1e9)))
 }
 
 type chunk struct {
@@ -212,6 +222,7 @@ func (r *reader) response() *provider.Response {
 			Input: schema.Int(max(0, u.Prompt-cached)), CacheRead: schema.Int(cached),
 			Output: schema.Int(u.Completion), Reasoning: schema.Int(u.CompletionDetails.Reasoning),
 		}
+		resp.CostNUSD = u.costNUSD()
 	}
 	if len(r.reasoning) > 0 {
 		resp.Blocks = append(resp.Blocks, r.reasoningBlock())

@@ -28,7 +28,7 @@ func TestStreams(t *testing.T) {
 	tests := []struct {
 		server, name string
 		stream       lines
-		want         []string // blocks, then usage: input, cache, output, reasoning
+		want         []string // blocks, then usage: input, cache, output, reasoning; cost
 		seal         string   // of the reasoning
 	}{
 		{
@@ -102,13 +102,13 @@ func TestStreams(t *testing.T) {
 			[]string{"text And so", "no usage"}, "",
 		},
 		{
-			"openrouter", "comments while it waits, reasoning twice over",
+			"openrouter", "comments while it waits, reasoning twice over, its cost",
 			lines{
 				"{\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"reasoning\":\"Hmm.\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"Hmm.\"}]}}]}\n\n: OPENROUTER PROCESSING",
-				`{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"So."},"finish_reason":"stop","native_finish_reason":"STOP"}]}`,
+				`{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"So."},"finish_reason":"stop","native_finish_reason":"STOP"}],"usage":{"prompt_tokens":9,"completion_tokens":4,"cost":0.00123,"cost_details":{}}}`,
 				`[DONE]`,
 			},
-			[]string{"reasoning Hmm.", "text So.", "no usage"}, `{"reasoning":"Hmm."}`,
+			[]string{"reasoning Hmm.", "text So.", "usage 9 0 4 0", "cost 1230000"}, `{"reasoning":"Hmm."}`,
 		},
 	}
 	for _, tt := range tests {
@@ -147,7 +147,11 @@ func tell(resp *provider.Response) []string {
 	if u == nil {
 		return append(out, "no usage")
 	}
-	return append(out, "usage "+number(u.Input)+" "+number(u.CacheRead)+" "+number(u.Output)+" "+number(u.Reasoning))
+	out = append(out, "usage "+number(u.Input)+" "+number(u.CacheRead)+" "+number(u.Output)+" "+number(u.Reasoning))
+	if resp.CostNUSD != nil {
+		out = append(out, "cost "+number(resp.CostNUSD))
+	}
+	return out
 }
 
 func number(n *int64) string {

@@ -30,7 +30,8 @@ type Projection struct {
 	// Members: a seal's members stand among those of its message, and one seal
 	// of a response is all that goes back.
 	Members bool
-	// Rounds is how many random histories are tried; default 120.
+	// Rounds is how many random histories are tried; default 120. A short run
+	// tries a quarter.
 	Rounds int
 }
 
@@ -41,6 +42,9 @@ func (p Projection) Run(t *testing.T) {
 	rounds := p.Rounds
 	if rounds == 0 {
 		rounds = 120
+	}
+	if testing.Short() {
+		rounds /= 4 // as the race detector runs it
 	}
 	t.Run("random histories", func(t *testing.T) { p.histories(t, rounds, false) })
 	t.Run("hostile histories", func(t *testing.T) { p.histories(t, rounds, true) })
