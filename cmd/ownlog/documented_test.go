@@ -23,7 +23,13 @@ var elsewhere = map[string]string{
 	"go test ./schema":                                 "TestDocumentedCommands",
 	"go test ./cmd/ownlog -run TestDirections -update": "TestDirections",
 	"zstd -dc FILE":                                    "TestOrdinaryToolsReadSealedSegments",
-	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/analytics -run Speed -v -timeout 1h": "TestSpeed",
+	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/analytics -run Speed -v -timeout 1h":          "TestSpeed",
+	"OWNLOG_CORPUS=DIR OWNLOG_CCUSAGE=DIR go test -tags conformance ./conformance/analytics -run Ccusage -v":         "TestTokensBesideCcusage",
+	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Speed -v -timeout 1h":             "TestSpeed",
+	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Memory -v -timeout 1h":            "TestMemory",
+	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Unchanged -v":                     "TestUnchanged",
+	"OWNLOG_VENDORS=DIR go test -tags 'conformance speed' ./conformance/opencode -run '^TestSpeed$' -v -timeout 30m": "TestSpeed",
+	"go test ./replay -run '^$' -bench . -benchtime 100x":                                                            "BenchmarkWarmStep",
 }
 
 // otherExit are the commands that are documented for when something is wrong.
@@ -396,7 +402,7 @@ func shellWords(t *testing.T, line string) (words []string) {
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := make(map[string]bool)
-	for _, pattern := range []string{"*_test.go", "../../conformance/*/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "../../replay/*_test.go", "../../conformance/*/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -406,7 +412,7 @@ func testNames(t *testing.T) map[string]bool {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(b), -1) {
+			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Benchmark)\w+)\(`).FindAllStringSubmatch(string(b), -1) {
 				names[m[1]] = true
 			}
 		}

@@ -52,7 +52,7 @@ func TestFullDisk(t *testing.T) {
 	fine("import IN")
 	want := fine("head")
 	stopped := 0
-	for _, blocks := range []int{0, 2, 40, 120, 100000} {
+	for _, blocks := range []int{0, 2, 6, 12, 24, 48, 100000} {
 		h.store = filepath.Join(h.dir, fmt.Sprint(blocks))
 		cmd := exec.Command("sh", "-c", fmt.Sprintf("ulimit -f %d; exec ownlog --store %s import %s", blocks, h.store, recordings))
 		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))

@@ -109,7 +109,9 @@ var hostileTranscripts = []hostileInput{
 		args: "import IN", out: `finding: damaged-record, 1 times, first at line 2`, kept: inJSONL,
 	},
 	{
-		name: "a line of 33 MB", lay: transcript(recordA, said(someSession, uuidB, uuidA, `"`+strings.Repeat("long ", 33<<20/5)+`"`), recordB),
+		name: "a line of 33 MB", lay: func(h *hostileRun) { // made here, not whenever the test's program starts
+			transcript(recordA, said(someSession, uuidB, uuidA, `"`+strings.Repeat("long ", 33<<20/5)+`"`), recordB)(h)
+		},
 		args: "import IN", out: `finding: damaged-record, 2 times, first at line 2`, kept: inJSONL,
 	},
 	{
