@@ -82,20 +82,28 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 			return errors.Join(err, tx.Rollback())
 		}
 	}
+	// Rows of a database come first: files that were exported from it, in logs of
+	// their own, tell of the same sessions.
+	var without []convert.ExportRequest
 	for i, log := range logs {
-		size := int64(-1)
-		if i == 0 {
-			size = req.Size
-		}
 		one := req
-		one.Log, one.Size = log, size
+		if one.Log = log; i > 0 {
+			one.Size = -1
+		}
 		s, err := indexRows(ctx, one)
-		if err == nil && (s.foreign || s.lines || s.native >= 0 || s.empty()) {
-			err = b.view(ctx, one)
-		} else if err == nil {
-			err = b.log(ctx, req.Store, log, size)
+		switch {
+		case err != nil:
+		case s.foreign || s.lines || s.native >= 0 || s.empty():
+			without = append(without, one)
+		default:
+			err = b.log(ctx, one)
 		}
 		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	for _, one := range without {
+		if err := b.view(ctx, one); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 	}
@@ -111,13 +119,16 @@ type rebuilder struct {
 	report   *schema.Fidelity
 	columns  map[string][]string // by table
 	projects map[string]string   // by id: a session's folder
-	sessions map[string]string   // by id: the file it was read from, of logs without rows
+	sessions map[string]string   // by id: the file it was read from, or fromRows
 }
 
+// fromRows stands for the file of a session whose log has rows.
+const fromRows = "rows"
+
 // log inserts the rows of one session's log.
-func (b *rebuilder) log(ctx context.Context, store format.Store, log format.LogID, size int64) error {
+func (b *rebuilder) log(ctx context.Context, req convert.ExportRequest) error {
 	session := ""
-	return convert.LatestRows(ctx, store, log, size, func(row schema.Row, record []byte) error {
+	return convert.LatestRows(ctx, req.Store, req.Log, req.Size, func(row schema.Row, record []byte) error {
 		names, values, err := b.rowValues(row, record, session)
 		if err != nil {
 			b.report.Add(schema.Dropped, row.Table+"-not-a-row", 1, row.ID)
@@ -125,6 +136,7 @@ func (b *rebuilder) log(ctx context.Context, store format.Store, log format.LogI
 		}
 		if row.Table == tableSession {
 			session = asText(pick(names, values, "id"))
+			b.sessions[session] = fromRows
 			b.projects[asText(pick(names, values, "project_id"))] = asText(pick(names, values, "directory"))
 		}
 		if row.Table == tableEvent {

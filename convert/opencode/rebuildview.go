@@ -63,6 +63,10 @@ func (b *rebuilder) file(ctx context.Context, path string) error {
 		switch table {
 		case tableSession:
 			session = asText(pick(names, values, "id"))
+			if b.sessions[session] == fromRows {
+				b.report.Add(schema.Dropped, "session-from-rows", 1, session)
+				return nil
+			}
 			if b.sessions[session] != "" {
 				return b.adopt(ctx, session, pick(names, values, "parent_id"))
 			}
