@@ -187,7 +187,7 @@ func plainResult(t *testing.T, content jsontext.Value) string {
 		}
 	}
 	line := strings.Join(parts, " | ")
-	for _, made := range []string{"text [The outcome of this call", "text [The output of this call", "text [This call was not started", "text [Tool call interrupted"} {
+	for _, made := range []string{"text [The outcome of this call", "text [The output of this call", "text [This call was not answered", "text [This call was not started", "text [Tool call interrupted"} {
 		if strings.HasPrefix(line, made) {
 			return unanswered
 		}
