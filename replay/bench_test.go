@@ -3,6 +3,7 @@ package replay_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -214,6 +215,9 @@ func BenchmarkDurableSteps(b *testing.B) {
 		close(todo)
 		wg.Wait()
 		bare += time.Since(began)
+		if err := errors.Join(dir.Close(), other.Close()); err != nil { // of many rounds they would be too many open files
+			b.Fatal(err)
+		}
 	}
 	total := float64(b.N * sessions * steps)
 	b.ReportMetric(total/worked.Seconds(), "steps/s")

@@ -29,7 +29,7 @@ var elsewhere = map[string]string{
 	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Memory -v -timeout 1h":            "TestMemory",
 	"OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Unchanged -v":                     "TestUnchanged",
 	"OWNLOG_VENDORS=DIR go test -tags 'conformance speed' ./conformance/opencode -run '^TestSpeed$' -v -timeout 30m": "TestSpeed",
-	"go test ./replay -run '^$' -bench . -benchtime 100x":                                                            "BenchmarkWarmStep",
+	"go test ./replay -run '^$' -bench . -benchtime 20x":                                                             "BenchmarkWarmStep",
 }
 
 // otherExit are the commands that are documented for when something is wrong.
