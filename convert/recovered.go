@@ -3,6 +3,7 @@ package convert
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -12,12 +13,35 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// RecoveredOutput returns what a call printed whose answer the log does not hold,
+// UnansweredText tells a model what is known of a call whose result the log does
+// not hold: how it ended, and what it printed.
+func UnansweredText(ctx context.Context, store format.Store, log format.LogID, r *schema.Result) (string, error) {
+	if !r.Recovered {
+		if r.NotStarted {
+			return "[This call was not started: the session ended before it was allowed to run.]", nil
+		}
+		return "[The outcome of this call is unknown: the session ended before a result was recorded. It may have run.]", nil
+	}
+	output, err := recoveredOutput(ctx, store, log, r.OutcomeSeq)
+	if err != nil {
+		return "", err
+	}
+	ended := fmt.Sprintf("It ended with status %s", r.Status)
+	if r.ExitCode != nil {
+		ended += fmt.Sprintf(" and exit code %d", *r.ExitCode)
+	}
+	if output == "" {
+		return "[The output of this call was not recorded. " + ended + ".]", nil
+	}
+	return "[This call was not answered. " + ended + ", and printed:]\n" + output, nil
+}
+
+// recoveredOutput returns what a call printed whose answer the log does not hold,
 // although its outcome names a structured result in the vendor's record: Codex
 // keeps a command's output there (aggregated_output, 0.169.0). seq is the entry
 // that tells the outcome. It returns nothing if there is no such output: the
 // record is looked at for what it may hold, and not relied on.
-func RecoveredOutput(ctx context.Context, store format.Store, log format.LogID, seq int64) (string, error) {
+func recoveredOutput(ctx context.Context, store format.Store, log format.LogID, seq int64) (string, error) {
 	var output string
 	err := WalkEvents(ctx, store, log, seq, seq+1, func(e LogEvent) error {
 		if e.Event == nil {

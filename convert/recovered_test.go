@@ -30,7 +30,7 @@ func TestRecoveredOutput(t *testing.T) {
 		if _, err := store.Append(context.Background(), log, 0, [][]byte{format.JoinRaw(nil, norm, []byte(record))}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := RecoveredOutput(context.Background(), store, log, 0); err != nil || got != want {
+		if got, err := recoveredOutput(context.Background(), store, log, 0); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", record, got, err, want)
 		}
 	}

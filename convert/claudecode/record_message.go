@@ -403,13 +403,11 @@ func (w *recordWriter) result(id string, m *schema.Message) error {
 	switch {
 	case r.Content == nil:
 		w.req.Report.Add(schema.NotInSource, codeOpenCall, 1, string(r.CallKey))
-		output := ""
-		if r.Recovered {
-			if output, err = convert.RecoveredOutput(w.ctx, w.req.Store, w.req.Log, r.OutcomeSeq); err != nil {
-				return err
-			}
+		var text string
+		if text, err = convert.UnansweredText(w.ctx, w.req.Store, w.req.Log, r); err != nil {
+			return err
 		}
-		block.Content, err = encodeRecord(unansweredText(r, output))
+		block.Content, err = encodeRecord(text)
 		block.IsError = !r.Recovered || r.Status != schema.StatusOK
 	case r.Cleared:
 		w.change(codeCleared, *m)
@@ -428,24 +426,6 @@ func (w *recordWriter) result(id string, m *schema.Message) error {
 		return err
 	}
 	return w.put(&treeRecord{Type: "user", Message: &messageRecord{Role: "user", Content: joinBlocks([]jsontext.Value{b})}}, m.Time)
-}
-
-// unansweredText tells the model what is known of a call without a result; output
-// is what it printed, as far as that is known.
-func unansweredText(r *schema.Result, output string) string {
-	switch {
-	case r.Recovered && output != "" && r.ExitCode != nil:
-		return fmt.Sprintf("[This call was not answered. It ended with status %s and exit code %d, and printed:]\n%s", r.Status, *r.ExitCode, output)
-	case r.Recovered && output != "":
-		return fmt.Sprintf("[This call was not answered. It ended with status %s, and printed:]\n%s", r.Status, output)
-	case r.Recovered && r.ExitCode != nil:
-		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s and exit code %d.]", r.Status, *r.ExitCode)
-	case r.Recovered:
-		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s.]", r.Status)
-	case r.NotStarted:
-		return "[This call was not started: the session ended before it was allowed to run.]"
-	}
-	return "[The outcome of this call is unknown: the session ended before a result was recorded. It may have run.]"
 }
 
 // textOf returns a text, from beside the log if it was too long.

@@ -104,14 +104,11 @@ func words(t testing.TB, l testLog, m schema.Message) (list []string) {
 		}
 	}
 	if m.Result != nil && m.Result.Content == nil {
-		output := ""
-		if m.Result.Recovered {
-			var err error
-			if output, err = convert.RecoveredOutput(context.Background(), l.store, l.log, m.Result.OutcomeSeq); err != nil {
-				t.Fatal(err)
-			}
+		said, err := convert.UnansweredText(context.Background(), l.store, l.log, m.Result)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return []string{"result text " + unansweredText(m.Result, output)}
+		return []string{"result text " + said}
 	}
 	if m.Result != nil {
 		parts("result", m.Result.Content)

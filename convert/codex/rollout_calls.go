@@ -142,11 +142,11 @@ func (w *rolloutWriter) result(c pendingCall, m *schema.Message) error {
 	switch {
 	case r.Content == nil:
 		w.req.Report.Add(schema.NotInSource, codeOpenCall, 1, string(r.CallKey))
-		output, err := w.recovered(r)
+		text, err := convert.UnansweredText(w.ctx, w.req.Store, w.req.Log, r)
 		if err != nil {
 			return err
 		}
-		texts = []string{unansweredText(r, output)}
+		texts = []string{text}
 		item.Output = quote(texts[0])
 	case r.Cleared:
 		w.change(codeCleared, *m)
@@ -211,30 +211,4 @@ func (w *rolloutWriter) showCall(c pendingCall, r *schema.Result, texts []string
 		shown.ContentItems = append(shown.ContentItems, shownPart{Type: "inputText", Text: t})
 	}
 	return w.completed(shown)
-}
-
-// recovered returns what a call printed that was not answered.
-func (w *rolloutWriter) recovered(r *schema.Result) (string, error) {
-	if !r.Recovered {
-		return "", nil
-	}
-	return convert.RecoveredOutput(w.ctx, w.req.Store, w.req.Log, r.OutcomeSeq)
-}
-
-// unansweredText tells the model what is known of a call without a result; output
-// is what it printed, as far as that is known.
-func unansweredText(r *schema.Result, output string) string {
-	switch {
-	case r.Recovered && output != "" && r.ExitCode != nil:
-		return fmt.Sprintf("[This call was not answered. It ended with status %s and exit code %d, and printed:]\n%s", r.Status, *r.ExitCode, output)
-	case r.Recovered && output != "":
-		return fmt.Sprintf("[This call was not answered. It ended with status %s, and printed:]\n%s", r.Status, output)
-	case r.Recovered && r.ExitCode != nil:
-		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s and exit code %d.]", r.Status, *r.ExitCode)
-	case r.Recovered:
-		return fmt.Sprintf("[The output of this call was not recorded. It ended with status %s.]", r.Status)
-	case r.NotStarted:
-		return "[This call was not started: the session ended before it was allowed to run.]"
-	}
-	return "[The outcome of this call is unknown: the session ended before a result was recorded. It may have run.]"
 }
