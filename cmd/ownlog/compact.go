@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -51,13 +50,5 @@ func (s *session) runCompact(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	head, err := ref.Store.Head(c.Context, child, -1)
-	if err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		return printJSON(s.Out, forkJSON{"ownlog.compact/1", child.String(), ref.Log.String(), head.String()})
-	}
-	_, err = fmt.Fprintln(s.Out, head)
-	return err
+	return s.printChild(c, "ownlog.compact/1", ref, child)
 }

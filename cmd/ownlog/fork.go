@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
 )
 
@@ -32,12 +33,17 @@ func (s *session) runFork(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	return s.printChild(c, "ownlog.fork/1", ref, child)
+}
+
+// printChild prints the head of a log that was made from another.
+func (s *session) printChild(c *cli.Context, schema string, ref logRef, child format.LogID) error {
 	head, err := ref.Store.Head(c.Context, child, -1)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(s.Out, forkJSON{"ownlog.fork/1", child.String(), ref.Log.String(), head.String()})
+		return printJSON(s.Out, forkJSON{schema, child.String(), ref.Log.String(), head.String()})
 	}
 	_, err = fmt.Fprintln(s.Out, head)
 	return err
