@@ -306,6 +306,11 @@ func (l *dirLog) repairTail(rec *lockRecord) (*openSegment, error) {
 	}
 	f := chain[len(chain)-1]
 	if f.sealed {
+		// Whoever sealed may have died before its name was durable: a segment
+		// behind it must not survive a crash that it does not.
+		if err := l.store.syncDir(l.dir); err != nil {
+			return nil, err
+		}
 		frontier, fork, err := l.store.sealedFrontier(l.id, f)
 		if err != nil {
 			return nil, err
