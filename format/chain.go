@@ -153,7 +153,7 @@ func (s *DirStore) spanReader(id LogID, f span) (*segmentReader, fsFile, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return &segmentReader{path: f.path, src: newTextBlocks(file, 0)}, file, nil
+	return &segmentReader{path: f.path, src: newTextBlocks(file, 0), open: f.end == openEnd}, file, nil
 }
 
 // openSpanAt opens a segment for reading from entry seq or one before it.
@@ -276,12 +276,11 @@ func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
 	defer file.Close() //nolint:errcheck // only read from
 	if lock != nil {
 		if rec := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
-			run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
-			err := run.run(&segmentReader{path: last.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
-			if asCorrupt(err) != nil {
-				err = nil
+			run, err := l.scanFromRecord(file, last.path, rec)
+			if err != nil {
+				return 0, Frontier{}, err
 			}
-			return run.state.size, run.state.frontier, err
+			return run.state.size, run.state.frontier, nil
 		}
 	}
 	scan, err := scanOpenSegment(file, last.path, l.id, last.first)
