@@ -180,3 +180,25 @@ func CreateFile(name string) (io.WriteCloser, error) {
 	}
 	return createAtomic(name, false)
 }
+
+// ReplaceFile gives a file of mode 0600 new content at once, for what can be made
+// again: it is written beside its place and renamed, and not synced, so that after
+// a crash of the machine it may be the old one, empty or missing. Its folder is
+// made if it is not there.
+func ReplaceFile(name string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, discard(f.Name()))
+	}
+	return nil
+}

@@ -60,7 +60,7 @@ func (im *Imports) putReport(o *Outcome) error {
 	b, err := json.Marshal(r, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err == nil {
 		// Not synced: it can be made again from the source.
-		err = replaceFile(im.reportPath(o.Log), b)
+		err = ReplaceFile(im.reportPath(o.Log), b)
 	}
 	if err != nil {
 		return fmt.Errorf("import report of log %s: %w", o.Log, err)

@@ -188,27 +188,8 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 	}
 	name := im.sourcePath(rec.Path)
 	// Not synced: losing the record costs a comparison.
-	if err := replaceFile(name, b); err != nil {
+	if err := ReplaceFile(name, b); err != nil {
 		return fmt.Errorf("import record of %s: %w", rec.Path, err)
-	}
-	return nil
-}
-
-// replaceFile writes a file beside its place and renames it; it is not synced.
-func replaceFile(name string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, discard(f.Name()))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package parquet
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,29 +142,17 @@ func (m manifest) add(line []byte) error {
 	return nil
 }
 
-// write replaces the manifest of an output folder: temporary file, sync, rename.
+// write replaces the manifest of an output folder.
 func (m manifest) write(out string) error {
-	f, err := os.CreateTemp(out, tempPrefix+"*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	w := bufio.NewWriter(f)
 	byID := func(a, b format.LogID) int { return bytes.Compare(a[:], b[:]) }
-	for _, id := range slices.SortedFunc(maps.Keys(m), byID) {
-		if err := m[id].write(w, id); err != nil {
-			_ = f.Close()
-			return fmt.Errorf("write the manifest: %w", err)
+	return replaceFile(out, ManifestName, func(w io.Writer) error {
+		for _, id := range slices.SortedFunc(maps.Keys(m), byID) {
+			if err := m[id].write(w, id); err != nil {
+				return err
+			}
 		}
-	}
-	if err := cmp.Or(w.Flush(), f.Sync(), f.Close()); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write the manifest: %w", err)
-	}
-	if err := os.Rename(f.Name(), filepath.Join(out, ManifestName)); err != nil {
-		return fmt.Errorf("put the manifest in place: %w", err)
-	}
-	return syncDir(out)
+		return nil
+	})
 }
 
 func (e *exported) write(w io.Writer, id format.LogID) error {

@@ -1,7 +1,10 @@
 package parquet
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -134,4 +137,25 @@ func (x *exporter) note(now *exported) {
 		}
 	}
 	x.old[now.head.Log] = now
+}
+
+// replaceFile writes a file in the output folder anew: temporary file, sync, rename.
+func replaceFile(out, name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(out, tempPrefix+"*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	w := bufio.NewWriter(f)
+	err = errors.Join(write(w), w.Flush())
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(out, name))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return syncDir(out)
 }

@@ -2,9 +2,8 @@ package parquet
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -21,15 +20,8 @@ func writeViews(out string) error {
 	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, views) {
 		return nil
 	}
-	f, err := os.CreateTemp(out, tempPrefix+"*")
-	if err != nil {
+	return replaceFile(out, ViewsName, func(w io.Writer) error {
+		_, err := w.Write(views)
 		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(views)
-	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return os.Rename(f.Name(), name)
+	})
 }

@@ -166,18 +166,7 @@ func (c Cache) put(name string, sum Summary) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return ignoreReadOnly(err)
-	}
-	f, err := os.CreateTemp(c.Dir, ".tmp-*")
-	if err != nil {
-		return ignoreReadOnly(err)
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	return err
+	return ignoreReadOnly(convert.ReplaceFile(name, b))
 }
 
 func ignoreReadOnly(err error) error {
