@@ -97,15 +97,17 @@ type RecordSource interface {
 
 // Outcome says what an import did to one log.
 type Outcome struct {
-	Name     LogName
-	Log      format.LogID
-	Status   OutcomeStatus
-	Head     format.Head // of the content that was imported
-	Bytes    int64       // of the source
-	Pending  int64       // of them wait, unfinished, in the import records
-	SHA256   string      // of the source, 64 hexadecimal digits; empty for rows
-	Records  int64
-	Appended int64 // entries
+	Name    LogName
+	Log     format.LogID
+	Status  OutcomeStatus
+	Head    format.Head // of the content that was imported
+	Bytes   int64       // of the source
+	Pending int64       // of them wait, unfinished, in the import records
+	// PendingLine is the 1-based line on which what waits begins.
+	PendingLine int64
+	SHA256      string // of the source, 64 hexadecimal digits; empty for rows
+	Records     int64
+	Appended    int64 // entries
 	// Sealed says that the entries were appended in sealed form: there is nothing
 	// left for [format.DirStore.Seal] to do.
 	Sealed   bool
@@ -164,10 +166,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 		}
 		out.Records++
+		checkRecord(&rec, findings)
 		run := damagedRun(rec)
-		if rec.Damaged {
-			findings.Add("damaged-record", fmt.Sprintf("line %d", rec.Line))
-		} else {
+		if !rec.Damaged {
 			run = Run{Record: rec}
 			mapper.Map(&rec, &run)
 		}
@@ -184,7 +185,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	}
 	end := reader.End()
 	if len(bytes.TrimSpace(end)) > 0 {
-		out.Pending = int64(len(end))
+		out.Pending, out.PendingLine = int64(len(end)), reader.endLine()
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
