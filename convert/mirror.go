@@ -305,6 +305,7 @@ type logWriter struct {
 	batch     [][]byte
 	batchSize int
 	appended  int64
+	put       map[string]bool // digests of blobs stored since the log was opened
 	tree      format.Frontier // of the entries compared; of all, unless w seals
 	head      format.Head     // of the log, when it was sealed
 }
@@ -449,14 +450,27 @@ func (w *logWriter) diverge(ctx context.Context, leaf format.Hash) error {
 	return err
 }
 
+// maxPut bounds how many blobs are remembered of a log.
+const maxPut = 10_000
+
+// putBlobs stores blobs that the log's entries to come refer to. A picture that is
+// repeated a thousand times is stored once: entries of this log name it, or will
+// before the store lets anybody collect it.
 func (w *logWriter) putBlobs(ctx context.Context, blobs []PendingBlob) error {
 	if w.m.dryRun {
 		return nil
 	}
 	for _, b := range blobs {
+		if w.put[b.Ref.Digest] {
+			continue
+		}
 		if _, _, err := w.m.store.PutBlob(ctx, bytes.NewReader(b.Data)); err != nil {
 			return err
 		}
+		if w.put == nil || len(w.put) == maxPut {
+			w.put = make(map[string]bool)
+		}
+		w.put[b.Ref.Digest] = true
 	}
 	return nil
 }

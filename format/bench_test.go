@@ -284,7 +284,7 @@ func BenchmarkSealWrite(b *testing.B) {
 	var stored int64
 	cpu := measureCPU(b)
 	for b.Loop() {
-		w, err := newSealWriter(discard{}, &header{}, text[:n])
+		w, err := newSealWriter(discard{}, new(spareSealBuffers), &header{}, text[:n])
 		if err != nil {
 			b.Fatal(err)
 		}

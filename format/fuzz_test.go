@@ -185,7 +185,7 @@ func FuzzLockRecord(f *testing.F) {
 func FuzzSealed(f *testing.F) {
 	var file growingFile
 	h := header{log: fuzzLog}
-	w, err := newSealWriter(&file, &h, trimLF(appendHeader(nil, &h)))
+	w, err := newSealWriter(&file, new(spareSealBuffers), &h, trimLF(appendHeader(nil, &h)))
 	if err != nil {
 		f.Fatal(err)
 	}
