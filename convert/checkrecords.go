@@ -12,15 +12,16 @@ import (
 )
 
 // checkRecord counts what is wrong with a record of an append-only source and its
-// place, whatever it says. All of its bytes are kept all the same.
-func checkRecord(rec *Record, findings Findings) {
+// place, whatever it says; lines: its records should be lines. All of its bytes are
+// kept all the same.
+func checkRecord(rec *Record, lines bool, findings Findings) {
 	switch {
 	case rec.Damaged:
 		findings.Add("damaged-record", rec.Where())
-	case rec.HasSep && len(rec.Sep) == 0:
+	case lines && rec.HasSep && len(rec.Sep) == 0:
 		findings.Add("glued-records", rec.Where())
 	}
-	if rec.HasSep && len(rec.Sep) > 0 {
+	if lines && rec.HasSep && len(rec.Sep) > 0 {
 		findings.Add("odd-separator", rec.Where())
 	}
 	if rec.Damaged || rec.Checked {

@@ -88,9 +88,11 @@ type RecordSource interface {
 	// Next returns the next record, or io.EOF when only the end is left. The
 	// record's bytes are valid until the next call.
 	Next() (Record, error)
-	// End returns the bytes after the last record, Size how many bytes the source
-	// has, and SHA256 its digest in hexadecimal; valid after io.EOF.
+	// End returns the bytes after the last record and EndLine the line on which
+	// they begin, Size how many bytes the source has, and SHA256 its digest in
+	// hexadecimal; valid after io.EOF.
 	End() []byte
+	EndLine() int64
 	Size() int64
 	SHA256() string
 }
@@ -140,8 +142,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		defer func() { m.readBuf = own.buf }()
 		reader = own
 	}
+	own, lines := reader.(*RecordReader)
 	held, again, name, err := identify(reader, t)
-	if own, ok := reader.(*RecordReader); ok && err == nil && again {
+	if lines && err == nil && again {
 		if _, err = t.Content.(io.Seeker).Seek(0, io.SeekStart); err == nil {
 			*own = *newRecordReader(t.Content, t.Final, own.buf)
 		}
@@ -166,7 +169,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 		}
 		out.Records++
-		checkRecord(&rec, findings)
+		checkRecord(&rec, lines, findings)
 		run := damagedRun(rec)
 		if !rec.Damaged {
 			run = Run{Record: rec}
@@ -184,8 +187,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
 	end := reader.End()
-	if len(bytes.TrimSpace(end)) > 0 {
-		out.Pending, out.PendingLine = int64(len(end)), reader.endLine()
+	if text := bytes.TrimLeft(end, " \t\r\n"); len(text) > 0 {
+		out.Pending = int64(len(end))
+		out.PendingLine = reader.EndLine() + int64(bytes.Count(end[:len(end)-len(text)], []byte{'\n'}))
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
