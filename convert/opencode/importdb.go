@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/ownlog/ownlog/convert"
@@ -26,11 +25,7 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, 
 		return err
 	}
 	defer remove()
-	db, err := openDatabase(ctx, copied, limit, false)
-	cutShort := isDamage(err)
-	if cutShort {
-		db, err = openDatabase(ctx, copied, limit, true)
-	}
+	db, lost, err := openCopy(ctx, path, copied, limit)
 	switch {
 	case errors.Is(err, errNotOpenCode):
 		return &convert.RefusedError{Reason: errNotOpenCode.Error()}
@@ -38,14 +33,57 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer db.Close()
-	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != "", limit: src.Projects}
-	if cutShort {
+	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != "", limit: src.Projects, lost: lost}
+	if db.cutShort {
 		if err := run.salvage(ctx); err != nil {
 			return err
 		}
-		run.saved.lost = slices.Insert(run.saved.lost, 0, "pages at the end of the file")
 	}
 	return run.all(ctx)
+}
+
+// openCopy opens a copy that [snapshot] made of the original, damaged or not. lost
+// names what of it cannot be used besides its rows.
+func openCopy(ctx context.Context, original, path string, limit int64) (db *database, lost []string, err error) {
+	head, err := readHead(path, headerSize+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	wal, err := readHead(path+walSuffix, walHeader)
+	if err != nil {
+		return nil, nil, err
+	}
+	if hasForeignWAL(wal) {
+		lost = append(lost, "the write-ahead log, which does not begin as one")
+	}
+	open := func() error {
+		db, err = openDatabase(ctx, path, limit, false)
+		if isDamage(err) {
+			db, err = openDatabase(ctx, path, limit, true)
+			if err == nil {
+				lost = append(lost, "pages at the end of the file")
+			}
+		}
+		return err
+	}
+	if hasLostHeader(head) {
+		if db, err = openMended(ctx, path, limit); err == nil {
+			lost = append(lost, "the header of the file")
+		}
+		return db, lost, err
+	}
+	if open() == nil || len(wal) == 0 {
+		return db, lost, err
+	}
+	// The -wal may be another database's, and may have been written into the copy.
+	failed := err
+	if err := errors.Join(removeWAL(path), copyFile(ctx, original, path)); err != nil {
+		return nil, nil, err
+	}
+	if lost = append(lost, "the write-ahead log, which is not of this database"); open() != nil {
+		return nil, nil, failed
+	}
+	return db, lost, nil
 }
 
 // databaseImport is the import of one database.
@@ -57,6 +95,7 @@ type databaseImport struct {
 	limit  convert.Projects
 	shared map[string]bool // with a limit: the projects of sessions that are in it
 	saved  *salvage        // once a damaged page was met
+	lost   []string        // besides rows
 	check  *eventCheck     // of the session that is read, if events are
 }
 
@@ -91,8 +130,12 @@ func (di *databaseImport) all(ctx context.Context) error {
 	if err := di.projects(ctx); err != nil {
 		return err
 	}
-	if di.saved != nil && len(di.saved.lost) > 0 {
-		return &DamageError{Path: di.path, Lost: di.saved.lost}
+	lost := di.lost
+	if di.saved != nil {
+		lost = append(lost, di.saved.lost...)
+	}
+	if len(lost) > 0 {
+		return &DamageError{Path: di.path, Lost: lost}
 	}
 	return nil
 }
