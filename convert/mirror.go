@@ -167,6 +167,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		}
 		out.Records++
 		checkRecord(&rec, findings)
+		if t.Records == nil {
+			checkSep(&rec, findings)
+		}
 		run := damagedRun(rec)
 		if !rec.Damaged {
 			run = Run{Record: rec}
@@ -185,7 +188,10 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	}
 	end := reader.End()
 	if len(bytes.TrimSpace(end)) > 0 {
-		out.Pending, out.PendingLine = int64(len(end)), reader.endLine()
+		out.Pending = int64(len(end))
+		if own, ok := reader.(*RecordReader); ok {
+			out.PendingLine = own.endLine()
+		}
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
