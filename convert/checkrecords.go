@@ -11,14 +11,20 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// checkRecord counts what is wrong with a record of an append-only source, whatever
-// it says. All of its bytes are kept all the same.
-func checkRecord(rec *Record, findings Findings) {
-	if rec.Damaged {
+// checkRecord counts what is wrong with a record of an append-only source and its
+// place, whatever it says; lines: its records should be lines. All of its bytes are
+// kept all the same.
+func checkRecord(rec *Record, lines bool, findings Findings) {
+	switch {
+	case rec.Damaged:
 		findings.Add("damaged-record", rec.Where())
-		return
+	case lines && rec.HasSep && len(rec.Sep) == 0:
+		findings.Add("glued-records", rec.Where())
 	}
-	if rec.Checked {
+	if lines && rec.HasSep && len(rec.Sep) > 0 {
+		findings.Add("odd-separator", rec.Where())
+	}
+	if rec.Damaged || rec.Checked {
 		return
 	}
 	if !utf8.Valid(rec.Bytes) {
@@ -26,17 +32,6 @@ func checkRecord(rec *Record, findings Findings) {
 	}
 	if _, lone := oddCharacters(rec.Bytes); lone {
 		findings.Add("lone-surrogate", rec.Where())
-	}
-}
-
-// checkSep counts what is odd about the place of a record in a source of lines.
-func checkSep(rec *Record, findings Findings) {
-	switch {
-	case !rec.HasSep:
-	case len(rec.Sep) > 0:
-		findings.Add("odd-separator", rec.Where())
-	case !rec.Damaged:
-		findings.Add("glued-records", rec.Where())
 	}
 }
 

@@ -105,15 +105,8 @@ func (r *RecordReader) Next() (Record, error) {
 // unfinished record that waits for its rest. Call it after Next gave io.EOF.
 func (r *RecordReader) End() []byte { return r.buf[r.pos:] }
 
-// endLine is the line on which the unfinished record stands that End returns.
-func (r *RecordReader) endLine() int64 {
-	for i, c := range r.End() {
-		if !isSpace(c) {
-			return r.line + int64(bytes.Count(r.End()[:i], []byte{'\n'}))
-		}
-	}
-	return r.line
-}
+// EndLine returns the line on which the bytes after the last record begin.
+func (r *RecordReader) EndLine() int64 { return r.line }
 
 // Size returns how many bytes the source has; valid after io.EOF.
 func (r *RecordReader) Size() int64 { return r.total }

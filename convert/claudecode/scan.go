@@ -3,9 +3,10 @@ package claudecode
 import (
 	"bytes"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/convert"
 )
 
 // Records are found to be JSON before they get here, so that members can be
@@ -192,13 +193,7 @@ func unquote(v []byte) (s string, ok bool) {
 	if len(v) < 2 || v[0] != '"' {
 		return "", false
 	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner), true
-	}
-	// The error is about what became U+FFFD.
-	b, _ := jsontext.AppendUnquote(make([]byte, 0, len(inner)), v)
-	return string(b), true
+	return convert.Unquote(v), true
 }
 
 // integer decodes a JSON number without fraction or exponent that every reader

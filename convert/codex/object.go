@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/convert"
 )
 
 // decodeOptions take what a rollout may hold: broken UTF-8 and lone surrogates
@@ -61,23 +63,7 @@ func (v value) text() string {
 	if len(v) < 2 || v[0] != '"' {
 		return ""
 	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && isPlain(inner) {
-		return string(inner)
-	}
-	out, _ := jsontext.AppendUnquote(make([]byte, 0, len(v)), v) // broken UTF-8 is replaced, and reported
-	return string(out)
-}
-
-// isPlain reports whether b is ASCII, the common case, in which a string
-// without escapes is its own content.
-func isPlain(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return convert.Unquote(v)
 }
 
 // readObject takes apart the object that src begins with and whose first token
