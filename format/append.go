@@ -235,7 +235,8 @@ func (l *dirLog) commitLocked(reqs []*appendRequest) []appendAnswer {
 		l.poison()
 		return fail(fmt.Errorf("append to log %s: %w", l.id, err))
 	}
-	b := batch{log: l, tail: t, ack: t.size, frontier: t.frontier.Clone(), size: t.size}
+	b := batch{log: l, tail: t, ack: t.size, size: t.size, frontier: &l.next}
+	b.frontier.become(&t.frontier)
 	defer b.done()
 	for i, r := range reqs {
 		if r.at == anywhere {
@@ -281,7 +282,7 @@ type batch struct {
 	written  int // bytes of the batch that were written and not synced
 	ack      int64
 	size     int64
-	frontier Frontier
+	frontier *Frontier
 }
 
 func (b *batch) add(entry []byte) error {
@@ -342,7 +343,8 @@ func (b *batch) flush() error {
 			return err
 		}
 	}
-	t.size, t.frontier = b.size, b.frontier.Clone()
+	t.size = b.size
+	t.frontier.become(b.frontier)
 	b.ack, b.written = b.size, 0
 	// The entries are durable whether the record says so or not: an outdated
 	// one makes the next append copy them once more.
