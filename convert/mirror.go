@@ -66,6 +66,9 @@ type Transcript struct {
 	Path string
 	// Content is the (decompressed) content, from its first byte.
 	Content io.Reader
+	// Records is set instead of Content by a vendor that knows better than a
+	// [RecordReader] where the records of a source begin and end.
+	Records RecordSource
 	// Identify names the log from a record; ok is false as long as nothing in
 	// the records so far says. If none does, or the name has no id, the log is a
 	// session named by the SHA-256 of the first record.
@@ -79,17 +82,34 @@ type Transcript struct {
 	Final bool
 }
 
+// RecordSource gives the records of a source in order, so that separators and
+// records, put together, are its bytes. [RecordReader] is one.
+type RecordSource interface {
+	// Next returns the next record, or io.EOF when only the end is left. The
+	// record's bytes are valid until the next call.
+	Next() (Record, error)
+	// End returns the bytes after the last record and EndLine the line on which
+	// they begin, Size how many bytes the source has, and SHA256 its digest in
+	// hexadecimal; valid after io.EOF.
+	End() []byte
+	EndLine() int64
+	Size() int64
+	SHA256() string
+}
+
 // Outcome says what an import did to one log.
 type Outcome struct {
-	Name     LogName
-	Log      format.LogID
-	Status   OutcomeStatus
-	Head     format.Head // of the content that was imported
-	Bytes    int64       // of the source
-	Pending  int64       // of them wait, unfinished, in the import records
-	SHA256   string      // of the source, 64 hexadecimal digits; empty for rows
-	Records  int64
-	Appended int64 // entries
+	Name    LogName
+	Log     format.LogID
+	Status  OutcomeStatus
+	Head    format.Head // of the content that was imported
+	Bytes   int64       // of the source
+	Pending int64       // of them wait, unfinished, in the import records
+	// PendingLine is the 1-based line on which what waits begins.
+	PendingLine int64
+	SHA256      string // of the source, 64 hexadecimal digits; empty for rows
+	Records     int64
+	Appended    int64 // entries
 	// Sealed says that the entries were appended in sealed form: there is nothing
 	// left for [format.DirStore.Seal] to do.
 	Sealed   bool
@@ -115,13 +135,18 @@ const (
 // differs becomes a fork at the first differing entry.
 func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, error) {
 	findings := new(FindingCounts)
-	reader := newRecordReader(t.Content, t.Final, m.readBuf)
-	m.readBuf = nil
-	defer func() { m.readBuf = reader.buf }()
+	reader := t.Records
+	if reader == nil {
+		own := newRecordReader(t.Content, t.Final, m.readBuf)
+		m.readBuf = nil
+		defer func() { m.readBuf = own.buf }()
+		reader = own
+	}
+	own, lines := reader.(*RecordReader)
 	held, again, name, err := identify(reader, t)
-	if err == nil && again {
+	if lines && err == nil && again {
 		if _, err = t.Content.(io.Seeker).Seek(0, io.SeekStart); err == nil {
-			reader = newRecordReader(t.Content, t.Final, reader.buf)
+			*own = *newRecordReader(t.Content, t.Final, own.buf)
 		}
 	}
 	if err != nil {
@@ -144,10 +169,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 		}
 		out.Records++
+		checkRecord(&rec, lines, findings)
 		run := damagedRun(rec)
-		if rec.Damaged {
-			findings.Add("damaged-record", fmt.Sprintf("line %d", rec.Line))
-		} else {
+		if !rec.Damaged {
 			run = Run{Record: rec}
 			mapper.Map(&rec, &run)
 		}
@@ -163,8 +187,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
 	end := reader.End()
-	if len(bytes.TrimSpace(end)) > 0 {
+	if text := bytes.TrimLeft(end, " \t\r\n"); len(text) > 0 {
 		out.Pending = int64(len(end))
+		out.PendingLine = reader.EndLine() + int64(bytes.Count(end[:len(end)-len(text)], []byte{'\n'}))
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
@@ -186,7 +211,7 @@ const maxHeld = 1 << 20
 
 // identify reads records until one names the log. It returns those that it read,
 // or says that the source is to be read again.
-func identify(r *RecordReader, t Transcript) (held []Record, again bool, name LogName, err error) {
+func identify(r RecordSource, t Transcript) (held []Record, again bool, name LogName, err error) {
 	_, seekable := t.Content.(io.Seeker)
 	name = LogName{Vendor: t.Vendor, Kind: LogSession}
 	size := 0
@@ -229,7 +254,7 @@ func identify(r *RecordReader, t Transcript) (held []Record, again bool, name Lo
 }
 
 // recordsOf yields the records read already, then the rest.
-func recordsOf(held []Record, r *RecordReader) iter.Seq2[Record, error] {
+func recordsOf(held []Record, r RecordSource) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for _, rec := range held {
 			if !yield(rec, nil) {

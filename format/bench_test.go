@@ -62,15 +62,15 @@ func BenchmarkCheckEntry(b *testing.B) {
 	cpu(int64(b.N) * per)
 }
 
-func BenchmarkScanObject(b *testing.B) {
+func BenchmarkCheckSplit(b *testing.B) {
 	entries := benchEntries(8 << 20)
 	per := total(entries)
 	b.SetBytes(per)
 	cpu := measureCPU(b)
 	for b.Loop() {
 		for _, e := range entries {
-			if n, _ := scanObject(e); n != len(e) {
-				b.Fatal(n)
+			if f := checkSplit(e); f != nil {
+				b.Fatal(f)
 			}
 		}
 	}

@@ -153,7 +153,7 @@ func (s *DirStore) spanReader(id LogID, f span) (*segmentReader, fsFile, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return &segmentReader{path: f.path, src: newTextBlocks(file, 0)}, file, nil
+	return &segmentReader{path: f.path, src: newTextBlocks(file, 0), open: f.end == openEnd}, file, nil
 }
 
 // openSpanAt opens a segment for reading from entry seq or one before it.
@@ -266,6 +266,56 @@ func (s *DirStore) lockShared(ctx context.Context, id LogID) (unlock func(), loc
 	return func() { _ = lock.Close() }, lock, nil
 }
 
+// settleTail makes durable what can be read of a log, and returns its size. Whoever
+// wrote the last entries may have died, or failed, before its sync.
+func (s *DirStore) settleTail(ctx context.Context, id LogID) (size int64, err error) {
+	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id)}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if err := l.lockExclusive(ctx, false); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("log %s: %w", id, ErrNotFound)
+		}
+		return 0, err
+	}
+	chain, err := s.chain(id)
+	if err != nil {
+		return 0, err
+	}
+	if len(chain) == 0 {
+		return 0, fmt.Errorf("log %s: %w", id, ErrNotFound)
+	}
+	if last := chain[len(chain)-1]; last.sealed {
+		return last.end, s.syncDir(l.dir)
+	}
+	t, err := l.openTail()
+	if err != nil {
+		return 0, err
+	}
+	return t.size, nil
+}
+
+// holdSettled returns where a log ends, with its first size entries durable, as
+// far as it has them. Nobody removes it before unlock.
+func (s *DirStore) holdSettled(ctx context.Context, id LogID, size int64) (unlock func(), t tailInfo, err error) {
+	for {
+		settled, err := s.settleTail(ctx, id)
+		if err != nil {
+			return nil, t, err
+		}
+		if unlock, _, err = s.lockShared(ctx, id); err != nil {
+			return nil, t, err
+		}
+		if t, err = s.tailOf(ctx, id); err != nil {
+			unlock()
+			return nil, t, err
+		}
+		if size <= settled || size > t.size {
+			return unlock, t, nil
+		}
+		unlock() // somebody appended between
+	}
+}
+
 // textTail returns the size and the frontier of a log whose last segment is
 // text. The lock is held shared, or there is none.
 func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
@@ -276,12 +326,11 @@ func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
 	defer file.Close() //nolint:errcheck // only read from
 	if lock != nil {
 		if rec := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
-			run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier}}
-			err := run.run(&segmentReader{path: last.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
-			if asCorrupt(err) != nil {
-				err = nil
+			run, err := l.scanFromRecord(file, last.path, rec)
+			if err != nil {
+				return 0, Frontier{}, err
 			}
-			return run.state.size, run.state.frontier, err
+			return run.state.size, run.state.frontier, nil
 		}
 	}
 	scan, err := scanOpenSegment(file, last.path, l.id, last.first)

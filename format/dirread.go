@@ -251,16 +251,11 @@ func (s *DirStore) CreateFork(ctx context.Context, child, parent LogID, size int
 	if segments, err := listSegments(s.fs, s.logDir(child)); err == nil && len(segments) > 0 {
 		return fmt.Errorf("log %s: %w", child, ErrExists)
 	}
-	// The parent must not be removed before the child can be seen.
-	unlock, _, err := s.lockShared(ctx, parent)
+	unlock, t, err := s.holdSettled(ctx, parent, size)
 	if err != nil {
 		return fmt.Errorf("fork log %s: %w", parent, err)
 	}
 	defer unlock()
-	t, err := s.tailOf(ctx, parent)
-	if err != nil {
-		return err
-	}
 	if size < 0 || size > t.size {
 		return fmt.Errorf("fork of log %s at %d: it has %d entries", parent, size, t.size)
 	}

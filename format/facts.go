@@ -19,20 +19,10 @@ type blobRef struct {
 	size   int64
 }
 
-// redaction is the data of an entry that names holes.
+// redaction is the data of an entry that names holes: as many leaves as positions.
 type redaction struct {
 	Seqs   []int64  `json:"seqs"`
 	Leaves []string `json:"leaves"`
-}
-
-// names tells whether it names the hole at seq with that leaf.
-func (r *redaction) names(seq int64, leaf Hash) bool {
-	for i, s := range r.Seqs {
-		if s == seq && i < len(r.Leaves) && r.Leaves[i] == leaf.String() {
-			return true
-		}
-	}
-	return false
 }
 
 // redactionType is the one type of entry whose meaning the format knows: a hole

@@ -96,6 +96,20 @@ func (s *openScan) run(r *segmentReader) error {
 	}
 }
 
+// scanFromRecord reads what stands behind the entries that the lock record says
+// are durable. Whatever ends the run of valid lines, a last one that lacks its LF
+// alone counts as after a reboot: who reads the log finds the same entries
+// before and after.
+func (l *dirLog) scanFromRecord(f io.ReaderAt, path string, rec *lockRecord) (*openScan, error) {
+	s := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier.Clone()}}
+	r := segmentReader{path: path, sum: l.sum, src: newTextBlocks(f, rec.off), seq: rec.size, ack: unknownAck}
+	err := s.run(&r)
+	if s.fault = asCorrupt(err); s.fault == nil {
+		return &s, err
+	}
+	return &s, s.judge(f, &r)
+}
+
 func sealMatches(l line, f *Frontier) *fault {
 	if root := f.Root(); root != l.hash {
 		return &fault{ruleSeal, "root of the seal", root.String(), l.hash.String()}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,8 +30,25 @@ type logVerifier struct {
 	// intact is false once something is missing in the middle.
 	intact bool
 	expect []Head
-	holes  []hole
+	holes  map[int64]hole // by entry
 	blobs  map[Hash]bool
+
+	buffers *checkBuffers
+}
+
+// checkBuffers returns the buffers of this verification; done gives them back.
+func (v *logVerifier) checkBuffers() *checkBuffers {
+	if v.buffers == nil {
+		v.buffers = allCheckBuffers.Get().(*checkBuffers)
+	}
+	return v.buffers
+}
+
+func (v *logVerifier) done() {
+	if v.buffers != nil {
+		allCheckBuffers.Put(v.buffers)
+		v.buffers = nil
+	}
 }
 
 // hole is an entry that was redacted and not named yet.
@@ -42,7 +60,7 @@ type hole struct {
 }
 
 func (s *DirStore) newVerifier(log LogID, opts VerifyOptions, found func(Problem)) *logVerifier {
-	v := &logVerifier{store: s, fs: s.fs, log: log, opts: opts, found: found, intact: true, blobs: map[Hash]bool{}}
+	v := &logVerifier{store: s, fs: s.fs, log: log, opts: opts, found: found, intact: true, holes: map[int64]hole{}, blobs: map[Hash]bool{}}
 	v.expect = slices.Clone(opts.Expect)
 	return v
 }
@@ -78,6 +96,7 @@ func (v *logVerifier) addErr(log LogID, path string, err error) error {
 
 // run verifies the log.
 func (v *logVerifier) run(ctx context.Context) error {
+	defer v.done()
 	lineage, err := v.lineage()
 	if err != nil {
 		return err
@@ -412,7 +431,7 @@ func forkString(f *Fork) string {
 func (p *partVerifier) push(path string, l *checkedLine) error {
 	if l.kind == lineHole {
 		p.report.Holes++
-		p.holes = append(p.holes, hole{p.log(), path, l.seq, l.leaf})
+		p.holes[l.seq] = hole{p.log(), path, l.seq, l.leaf}
 	} else {
 		p.report.Entries++
 	}
@@ -446,7 +465,11 @@ func (p *partVerifier) take(ctx context.Context, list []facts, end int64, path s
 
 // nameBy drops the holes that an entry names.
 func (v *logVerifier) nameBy(f facts) {
-	v.holes = slices.DeleteFunc(v.holes, func(h hole) bool { return h.seq < f.seq && f.redaction.names(h.seq, h.leaf) })
+	for i, seq := range f.redaction.Seqs {
+		if h, ok := v.holes[seq]; ok && seq < f.seq && f.redaction.Leaves[i] == h.leaf.String() {
+			delete(v.holes, seq)
+		}
+	}
 }
 
 // nameHoles looks in the rest of the ancestors for entries that name holes in
@@ -469,7 +492,8 @@ func (v *logVerifier) nameHoles(ctx context.Context, lineage []kin) error {
 			}
 		}
 	}
-	for _, h := range v.holes {
+	for _, seq := range slices.Sorted(maps.Keys(v.holes)) {
+		h := v.holes[seq]
 		v.add(SeverityCorrupt, h.log, &CorruptError{Path: h.path, Offset: -1, Seq: h.seq, Rule: ruleHole, Reason: "the entry was redacted, and no later entry says so"})
 	}
 	return nil

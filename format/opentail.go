@@ -306,6 +306,11 @@ func (l *dirLog) repairTail(rec *lockRecord) (*openSegment, error) {
 	}
 	f := chain[len(chain)-1]
 	if f.sealed {
+		// Whoever sealed may have died before its name was durable: a segment
+		// behind it must not survive a crash that it does not.
+		if err := l.store.syncDir(l.dir); err != nil {
+			return nil, err
+		}
 		frontier, fork, err := l.store.sealedFrontier(l.id, f)
 		if err != nil {
 			return nil, err
@@ -332,9 +337,8 @@ func (l *dirLog) unproven(file fsFile, f span, rec *lockRecord) (tailSource, err
 		if err != nil {
 			return tailSource{}, err
 		}
-		run := openScan{state: scanState{off: rec.off, size: rec.size, frontier: rec.frontier.Clone()}}
-		err = run.run(&segmentReader{path: f.path, sum: l.sum, src: newTextBlocks(file, rec.off), seq: rec.size, ack: unknownAck})
-		if err != nil && asCorrupt(err) == nil {
+		run, err := l.scanFromRecord(file, f.path, rec)
+		if err != nil {
 			return tailSource{}, err
 		}
 		if run.sealed {
@@ -344,7 +348,7 @@ func (l *dirLog) unproven(file fsFile, f span, rec *lockRecord) (tailSource, err
 		if rec.size == f.first {
 			src.header = h
 		}
-		return src, nil
+		return src, src.takeUnended(file, run)
 	}
 	scan, err := scanOpenSegment(file, f.path, l.id, f.first)
 	if err != nil {
@@ -360,14 +364,17 @@ func (l *dirLog) unproven(file fsFile, f span, rec *lockRecord) (tailSource, err
 	if scan.batch.size == f.first {
 		src.header = scan.header
 	}
-	if scan.unended {
-		st, err := file.Stat()
-		if err != nil {
-			return tailSource{}, err
-		}
-		src.last = lineTail{scan.state.off, st.Size - scan.state.off}
+	return src, src.takeUnended(file, scan)
+}
+
+// takeUnended notes a last line that lacks its LF alone.
+func (s *tailSource) takeUnended(file fsFile, scan *openScan) error {
+	if !scan.unended {
+		return nil
 	}
-	return src, nil
+	st, err := file.Stat()
+	s.last = lineTail{scan.state.off, st.Size - scan.state.off}
+	return err
 }
 
 func (l *dirLog) headerOf(file io.ReaderAt, f span) (header, error) {

@@ -282,7 +282,7 @@ func (p *packer) packText(log LogID, f span, end int64) error {
 }
 
 // sealText reads the lines up to end; it returns how long they are and the line
-// that seals them.
+// that seals them, with the LF in front that the last one may lack.
 func (p *packer) sealText(log LogID, f span, end int64) (size int64, seal []byte, err error) {
 	r, h, file, err := p.store.openSpan(log, f)
 	if err != nil {
@@ -302,7 +302,10 @@ func (p *packer) sealText(log LogID, f span, end int64) (size int64, seal []byte
 		tree.Push(l.leaf())
 		size = r.off
 	}
-	return size, appendSealLine(nil, logSum(log), end, tree.Root()), nil
+	if r.unended {
+		seal = append(seal, '\n')
+	}
+	return size, appendSealLine(seal, logSum(log), end, tree.Root()), nil
 }
 
 // blockReader makes an io.Reader of a blockSource.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // SealResult says what sealing a log did.
@@ -339,9 +340,15 @@ func copyLines(w *sealWriter, r *segmentReader, end int64) error {
 
 // removeStale removes the text of segments that lie in a sealed one, and sealed
 // segments inside a larger one, after it has compared them. The lock is held.
+// When it returns, the names of all sealed segments are durable: what follows
+// may rely on them.
 func (s *DirStore) removeStale(l *dirLog) error {
 	chain, err := s.chain(l.id)
-	if err != nil {
+	if err != nil || !slices.ContainsFunc(chain, func(c span) bool { return c.sealed }) {
+		return err
+	}
+	// Whoever sealed may have died before this.
+	if err := s.syncDir(l.dir); err != nil {
 		return err
 	}
 	files, err := listSegments(s.fs, l.dir)

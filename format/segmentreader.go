@@ -86,6 +86,9 @@ type segmentReader struct {
 	data []byte // what is left of the block
 	off  int64  // of data in the text
 	line int64  // lines read so far
+	// open is set if the last line may lack its LF: recovery keeps such a line of
+	// the open segment. unended tells that it did.
+	open, unended bool
 
 	seq  int64 // of the next entry
 	ack  int64 // of the line before, or noAck, or unknownAck
@@ -188,6 +191,11 @@ func (r *segmentReader) nextLine() ([]byte, int64, error) {
 	off := r.off
 	r.line++
 	n := bytes.IndexByte(r.data, '\n')
+	if n < 0 && r.open {
+		raw := r.data
+		r.data, r.off, r.unended = nil, off+int64(len(raw)), true
+		return raw, off, nil
+	}
 	if n < 0 {
 		f := &fault{ruleLineShape, "line without end", "LF", strconv.Itoa(len(r.data)) + " bytes without one"}
 		return nil, off, f.at(r.path, off, r.line, r.seq)

@@ -331,7 +331,9 @@ func (u *unpacker) extend(ctx context.Context, h Head, size int64) error {
 		return err
 	}
 	if size >= h.Size {
-		return nil
+		// They may be there without being durable.
+		_, err := u.store.settleTail(ctx, h.Log)
+		return err
 	}
 	for e, err := range u.stage.Read(ctx, h.Log, size) {
 		if err != nil {

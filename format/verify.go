@@ -114,7 +114,7 @@ func (s *DirStore) Verify(ctx context.Context, log LogID, opts VerifyOptions) (V
 // its frontier is that of the log, whether holes are named and whether blobs
 // are there.
 func VerifyFile(ctx context.Context, path string, opts VerifyOptions) (VerifyReport, error) {
-	v := &logVerifier{fs: osFS{}, opts: opts, found: opts.Problem, intact: true, claimed: true}
+	v := &logVerifier{fs: osFS{}, opts: opts, found: opts.Problem, intact: true, claimed: true, holes: map[int64]hole{}}
 	if err := v.runFile(ctx, path); err != nil {
 		return v.report, fmt.Errorf("verify %s: %w", path, err)
 	}
@@ -123,6 +123,7 @@ func VerifyFile(ctx context.Context, path string, opts VerifyOptions) (VerifyRep
 
 // runFile verifies one segment.
 func (v *logVerifier) runFile(ctx context.Context, path string) error {
+	defer v.done()
 	file, err := v.fs.Open(path, os.O_RDONLY)
 	if err != nil {
 		return err

@@ -1,12 +1,9 @@
 package replay_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -150,117 +147,4 @@ func (s *stopwatch) Send(_ context.Context, req *provider.Request, _ provider.St
 		step = calls("readonly")
 	}
 	return &provider.Response{Model: req.Model, Blocks: step.Blocks, StopReason: step.StopReason}, nil
-}
-
-// BenchmarkDurableSteps lets a worker advance sessions in a store that syncs, in
-// their second turn, and then makes the very same appends, side by side in the
-// same way, without an executor. The share is what is left of the bare loop's
-// speed.
-func BenchmarkDurableSteps(b *testing.B) {
-	const sessions, steps, hands = 64, 8, 16
-	script := []scripted.Step{scripted.Say("hello")}
-	for range steps - 1 {
-		script = append(script, calls("readonly"))
-	}
-	script = append(script, scripted.Say("done"))
-	ctx := context.Background()
-	var worked, bare time.Duration
-	appends := 0
-	for b.Loop() {
-		dir := directory(b)
-		store := &recordingStore{Store: dir, batches: make(map[format.LogID][][][]byte)}
-		logs := crowd(b, store, sessions)
-		worker := &replay.Worker{
-			Store: store, Sessions: hands, UntilIdle: true,
-			Executor: &replay.Executor{
-				Provider: scripted.New(script...), Model: "script", Tools: tool.NewSet(newEffects("readonly", schema.EffectReadonly)),
-				Hints: replay.DirHints{Dir: dir.Dir()},
-			},
-		}
-		if err := worker.Work(ctx); err != nil {
-			b.Fatal(err)
-		}
-		inbox := &replay.Inbox{Store: store}
-		for _, log := range logs {
-			if _, err := inbox.Say(ctx, log, schema.TextPart("go on")); err != nil {
-				b.Fatal(err)
-			}
-		}
-		setup := store.batches
-		store.batches = make(map[format.LogID][][][]byte)
-		began := time.Now()
-		if err := worker.Work(ctx); err != nil {
-			b.Fatal(err)
-		}
-		worked += time.Since(began)
-
-		other := directory(b)
-		for _, log := range logs {
-			appendAll(b, other, log, 0, setup[log])
-		}
-		began = time.Now()
-		todo := make(chan format.LogID)
-		var wg sync.WaitGroup
-		for range hands {
-			wg.Go(func() {
-				for log := range todo {
-					appendAll(b, other, log, sizeOf(setup[log]), store.batches[log])
-				}
-			})
-		}
-		for _, log := range logs {
-			appends += len(store.batches[log])
-			todo <- log
-		}
-		close(todo)
-		wg.Wait()
-		bare += time.Since(began)
-		if err := errors.Join(dir.Close(), other.Close()); err != nil { // of many rounds they would be too many open files
-			b.Fatal(err)
-		}
-	}
-	total := float64(b.N * sessions * steps)
-	b.ReportMetric(total/worked.Seconds(), "steps/s")
-	b.ReportMetric(total/bare.Seconds(), "bare-steps/s")
-	b.ReportMetric(100*bare.Seconds()/worked.Seconds(), "%-of-bare")
-	b.ReportMetric(float64(appends)/total, "syncs/step")
-}
-
-func sizeOf(batches [][][]byte) (n int64) {
-	for _, batch := range batches {
-		n += int64(len(batch))
-	}
-	return n
-}
-
-func appendAll(b *testing.B, store format.Store, log format.LogID, at int64, batches [][][]byte) {
-	for _, batch := range batches {
-		next, err := store.Append(context.Background(), log, at, batch)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		at = next
-	}
-}
-
-// recordingStore keeps what is appended, batch by batch.
-type recordingStore struct {
-	format.Store
-	mu      sync.Mutex
-	batches map[format.LogID][][][]byte
-}
-
-func (s *recordingStore) Append(ctx context.Context, log format.LogID, at int64, entries [][]byte) (int64, error) {
-	next, err := s.Store.Append(ctx, log, at, entries)
-	if err == nil {
-		var batch [][]byte
-		for _, e := range entries {
-			batch = append(batch, bytes.Clone(e))
-		}
-		s.mu.Lock()
-		s.batches[log] = append(s.batches[log], batch)
-		s.mu.Unlock()
-	}
-	return next, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
 	"github.com/ownlog/ownlog/replay/tool"
@@ -134,7 +135,13 @@ func (r *run) judge(ctx context.Context, c *call) (judgement, error) {
 }
 
 func (r *run) verdict(ctx context.Context, c *call) (Verdict, error) {
-	v, err := r.policy().Decide(ctx, PolicyCall{Key: c.key, Tool: c.name, Args: c.args, Effect: r.effect(c)})
+	policy := r.policy()
+	if !decidesAtOnce(policy) {
+		if err := r.session.flush(ctx); err != nil {
+			return Verdict{}, err
+		}
+	}
+	v, err := policy.Decide(ctx, PolicyCall{Key: c.key, Tool: c.name, Args: c.args, Effect: r.effect(c)})
 	if err != nil {
 		return v, fmt.Errorf("log %s, call %s: policy: %w", r.log, c.key, err)
 	}
@@ -257,20 +264,37 @@ func (r *run) start(ctx context.Context, judged []judgement) error {
 	under, done := r.watched(ctx)
 	defer done()
 	errs := make([]error, len(calls))
+	group := &group{left: len(calls)}
 	var wg sync.WaitGroup
 	for i, c := range calls {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			errs[i] = r.dispatch(ctx, under, c, evs[i].Data.(*schema.ToolStarted))
-		}()
+		dispatch := func() { errs[i] = r.dispatch(ctx, under, group, c, evs[i].Data.(*schema.ToolStarted)) }
+		if i < len(calls)-1 {
+			wg.Go(dispatch)
+		} else {
+			dispatch()
+		}
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// dispatch runs one call and appends its result.
-func (r *run) dispatch(ctx, under context.Context, c *call, started *schema.ToolStarted) error {
+// group is calls that run side by side.
+type group struct {
+	mu   sync.Mutex
+	left int
+}
+
+// last counts a call that has ended; it reports whether it is the last.
+func (g *group) last() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left--
+	return g.left == 0
+}
+
+// dispatch runs one call and records its result. That of the last of a group goes
+// in with what is next; the others do not wait for it.
+func (r *run) dispatch(ctx, under context.Context, g *group, c *call, started *schema.ToolStarted) error {
 	s := r.session
 	t, ok := r.Tools.Lookup(c.name)
 	if !ok {
@@ -283,9 +307,13 @@ func (r *run) dispatch(ctx, under context.Context, c *call, started *schema.Tool
 	})
 	took := s.clock.Now().Sub(began)
 	keep := context.WithoutCancel(ctx)
+	unanswered := func() bool {
+		now := s.progress.calls[c.key]
+		return now == nil || !now.answered
+	}
 	switch {
 	case err == nil && res.Detached:
-		return s.record(keep, func() bool { return !c.answered }, r.detached(c, started))
+		return s.record(keep, unanswered, r.detached(c, started))
 	case under.Err() != nil:
 		if errors.Is(context.Cause(under), ErrFenced) {
 			return ErrFenced
@@ -299,6 +327,19 @@ func (r *run) dispatch(ctx, under context.Context, c *call, started *schema.Tool
 	case err != nil:
 		res = tool.Result{Status: schema.StatusUnknown, Content: []schema.Part{schema.TextPart(unknownText + " (" + err.Error() + ")")}}
 	}
+	evs, err := r.results(keep, c, started, &res, took)
+	if err != nil {
+		return err
+	}
+	if g.last() {
+		return s.recordNext(keep, unanswered, evs...)
+	}
+	return s.record(keep, unanswered, evs...)
+}
+
+// results makes the events that say what came of a call.
+func (r *run) results(ctx context.Context, c *call, started *schema.ToolStarted, res *tool.Result, took time.Duration) ([]*schema.Event, error) {
+	s := r.session
 	d := &schema.ToolResult{
 		CallKey: c.key, VendorID: c.vendorID, Attempt: started.Attempt, Token: started.Token, Status: res.Status,
 		Content: res.Content, ExitCode: res.ExitCode, DurationUS: schema.Int(took.Microseconds()), Structured: fitJSON(res.Structured),
@@ -310,9 +351,9 @@ func (r *run) dispatch(ctx, under context.Context, c *call, started *schema.Tool
 		d.Content = []schema.Part{}
 	}
 	for _, img := range res.Images {
-		digest, size, err := r.Store.PutBlob(keep, bytes.NewReader(img.Bytes))
+		digest, size, err := r.Store.PutBlob(ctx, bytes.NewReader(img.Bytes))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		d.Content = append(d.Content, schema.Part{
 			Type: schema.PartImage, Blob: &schema.Blob{Digest: provider.Digest(digest), Size: size, Media: img.Media},
@@ -328,7 +369,7 @@ func (r *run) dispatch(ctx, under context.Context, c *call, started *schema.Tool
 		fev.Turn, fev.Step = c.turn, c.step
 		evs = append(evs, fev)
 	}
-	return s.record(keep, func() bool { return !c.answered }, evs...)
+	return evs, nil
 }
 
 // detached says that the call goes on elsewhere.

@@ -123,6 +123,9 @@ func BySummary(p provider.Provider, model string, def schema.Definition) Summari
 // last response and what came after.
 func (r *run) compact(ctx context.Context, trigger string) error {
 	s := r.session
+	if err := s.flush(ctx); err != nil { // a summary may take its time
+		return err
+	}
 	s.mu.Lock()
 	view, err := s.state.view()
 	turnSeq := s.progress.turnSeq

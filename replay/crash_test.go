@@ -28,13 +28,15 @@ func soak() bool { return os.Getenv("OWNLOG_SOAK") != "" }
 // errCrashed is what a dead executor's store says.
 var errCrashed = errors.New("crashed")
 
-// crashStore is a store as an executor sees it that dies at its n-th append:
-// just before the entries are there, or just after.
+// crashStore is a store as an executor sees it that dies at its n-th append, of
+// whose entries the first lands get into the log. To ask whether the log has grown
+// is no append.
 type crashStore struct {
 	format.Store
 	mu    sync.Mutex
 	left  int
-	after bool
+	lands int // more than there are: all
+	of    int // entries of that append
 	dead  bool
 }
 
@@ -44,15 +46,15 @@ func (s *crashStore) Append(ctx context.Context, log format.LogID, at int64, ent
 	if s.dead {
 		return 0, errCrashed
 	}
-	s.left--
-	if s.left > 0 {
+	if len(entries) > 0 {
+		s.left--
+	}
+	if s.left > 0 || len(entries) == 0 {
 		return s.Store.Append(ctx, log, at, entries)
 	}
-	s.dead = true
-	if s.after {
-		if _, err := s.Store.Append(ctx, log, at, entries); err != nil {
-			return 0, err
-		}
+	s.dead, s.of = true, len(entries)
+	if _, err := s.Store.Append(ctx, log, at, entries[:min(s.lands, len(entries))]); err != nil {
+		return 0, err
 	}
 	return 0, errCrashed
 }
@@ -235,6 +237,8 @@ func (tr *trial) checkCalls(where string) {
 	}
 }
 
+// TestCrashMatrix lets an executor die at every append, with every number of its
+// entries in the log.
 func TestCrashMatrix(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
@@ -244,22 +248,18 @@ func TestCrashMatrix(t *testing.T) {
 			calm.checkCalls("undisturbed")
 			want := calm.essence()
 			points := 0
-			for n := 1; ; n++ {
-				crashed := false
-				for _, after := range []bool{false, true} {
+			for n, crashed := 1, true; crashed; n++ {
+				for lands, of := 0, 1; lands <= of && crashed; lands++ {
 					tr := newTrial(t)
 					tr.say("go")
-					crashed = tr.disturb(s, n, after) || crashed
+					of, crashed = tr.disturb(s, n, lands)
 					tr.finish(s)
-					where := fmt.Sprintf("crash %s append %d", map[bool]string{false: "before", true: "after"}[after], n)
+					where := fmt.Sprintf("crash at append %d, %d of its %d entries there", n, lands, of)
 					tr.checkCalls(where)
 					if diff := cmp.Diff(want, tr.essence()); diff != "" {
 						t.Errorf("%s: the log differs from an undisturbed one (-want +got):\n%s", where, diff)
 					}
 					points++
-				}
-				if !crashed {
-					break
 				}
 			}
 			t.Logf("%d crash points", points)
@@ -268,21 +268,22 @@ func TestCrashMatrix(t *testing.T) {
 }
 
 // disturb lets executors work until one of them dies at the n-th append of all,
-// answering prompts meanwhile. It reports whether one died.
-func (tr *trial) disturb(s scenario, n int, after bool) bool {
-	store := &crashStore{Store: tr.store, left: n, after: after}
+// answering prompts meanwhile. It reports whether one died, and how many entries
+// it was about to append.
+func (tr *trial) disturb(s scenario, n, lands int) (of int, crashed bool) {
+	store := &crashStore{Store: tr.store, left: n, lands: lands}
 	for range 20 {
 		x := tr.executorFor(s)
 		x.Store = store
 		out, err := x.Run(tr.t.Context(), tr.log)
 		if errors.Is(err, errCrashed) {
-			return true
+			return store.of, true
 		}
 		if err != nil {
 			tr.t.Fatal(err)
 		}
 		if out.Status == replay.StatusIdle {
-			return false
+			return 0, false
 		}
 		for _, p := range out.Standing.Permissions {
 			if _, err := tr.inbox.Decide(tr.t.Context(), tr.log, replay.Answer{Call: p.Key, Decision: schema.DecisionAllow}); err != nil {
@@ -290,7 +291,7 @@ func (tr *trial) disturb(s scenario, n int, after bool) bool {
 			}
 		}
 	}
-	return false
+	return 0, false
 }
 
 // TestRacingWorkers lets workers race for sessions and die at random: for 60, with
@@ -338,7 +339,7 @@ func TestRacingWorkers(t *testing.T) {
 					}
 					open++
 					x := &replay.Executor{
-						Store: &crashStore{Store: store, left: 1 + random.IntN(14), after: random.IntN(2) == 0}, Provider: scripted.New(steps...),
+						Store: &crashStore{Store: store, left: 1 + random.IntN(9), lands: random.IntN(4)}, Provider: scripted.New(steps...),
 						Model: "script", Tools: tool.NewSet(ran[i]), Policy: fixedPolicy(replay.Allow), TTL: 100 * time.Millisecond,
 						Holder: fmt.Sprintf("worker %d", w),
 					}

@@ -51,7 +51,7 @@ type Executor struct {
 	TTL    time.Duration // of the lease; 0: DefaultTTL
 	Clock  Clock         // nil: the machine's
 	IDs    IDs           // nil: random
-	// OnEvent is shown every entry as it is folded in during a run, this
+	// OnEvent is shown every entry that comes into the log during a run, this
 	// executor's and others'. OnDelta is shown what streams in. May be nil.
 	OnEvent func(log format.LogID, seq int64, ev *schema.Event)
 	OnDelta func(log format.LogID, d provider.Delta)
@@ -166,12 +166,11 @@ func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcom
 	}
 	r.lease = l
 	if x.OnEvent != nil {
-		s.seen = func(seq int64, ev *schema.Event) { x.OnEvent(log, seq, ev) }
+		s.watchedBy(func(seq int64, ev *schema.Event) { x.OnEvent(log, seq, ev) })
 	}
 	out, err := r.loop(ctx)
 	if errors.Is(err, ErrFenced) {
-		l.stop()
-		<-l.done
+		l.abandon()
 		return out, err
 	}
 	// The lease is given back even when ctx is over.

@@ -49,7 +49,7 @@ func (in *Inbox) put(ctx context.Context, log format.LogID, build func(s *sessio
 		s.mu.Lock()
 		ev, err := build(s)
 		if err == nil {
-			err = s.append(ctx, func() bool { return false }, []*schema.Event{ev})
+			err = s.append(ctx, never, []*schema.Event{ev})
 		}
 		seq := s.progress.size - 1
 		s.mu.Unlock()

@@ -132,7 +132,10 @@ type lease struct {
 	holder  string
 	ttl     time.Duration
 	stop    context.CancelFunc
-	done    chan struct{}
+
+	mu     sync.Mutex
+	hinted bool // there is a hint of this lease
+	over   bool // no other is to be written
 }
 
 // acquire takes the lease: by appending the next epoch at the tail, when the
@@ -145,7 +148,7 @@ func acquire(ctx context.Context, s *session, hints Hints, holder string, ttl ti
 		s.mu.Lock()
 		ev := s.event(schema.ActorExecutor, &schema.LeaseAcquired{Holder: holder, TTLUS: ttl.Microseconds()})
 		ev.Epoch = s.progress.epoch + 1
-		err := s.append(ctx, func() bool { return false }, []*schema.Event{ev})
+		err := s.append(ctx, never, []*schema.Event{ev})
 		if err == nil {
 			s.epoch = ev.Epoch
 		}
@@ -156,7 +159,7 @@ func acquire(ctx context.Context, s *session, hints Hints, holder string, ttl ti
 		if err != nil {
 			return nil, err
 		}
-		l := &lease{session: s, hints: hints, holder: holder, ttl: ttl, done: make(chan struct{})}
+		l := &lease{session: s, hints: hints, holder: holder, ttl: ttl}
 		l.renewing(ctx)
 		return l, nil
 	}
@@ -188,30 +191,45 @@ func (s *session) free(ctx context.Context, hints Hints) error {
 	return nil
 }
 
-// renewing writes the hint now and then again three times in every ttl, until
-// the lease is released. A hint that cannot be written costs others nothing but
-// a needless try, so errors are left alone.
+// renewing writes the hint three times in every ttl, until the lease is over.
+// The first ttl is in the log, so a lease that is over sooner needs none. A hint
+// that cannot be written costs others nothing but a needless try, so errors are
+// left alone.
 func (l *lease) renewing(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
-	l.hint(ctx, false)
+	if l.hints == nil {
+		return
+	}
 	go func() {
-		defer close(l.done)
-		if l.hints == nil {
-			return
-		}
 		for l.session.clock.Sleep(ctx, l.ttl/3) == nil {
 			l.hint(ctx, false)
 		}
 	}()
 }
 
+// hint writes the hint; the one that says that the lease is over is the last, and
+// only written over another.
 func (l *lease) hint(ctx context.Context, released bool) {
 	if l.hints == nil {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over || released && !l.hinted {
+		return
+	}
+	l.hinted, l.over = true, released
 	_ = l.hints.WriteHint(ctx, l.session.log, Hint{
 		Epoch: l.session.epoch, Holder: l.holder, Until: l.session.clock.Now().Add(l.ttl), Released: released,
 	})
+}
+
+// abandon stops renewing a lease that is lost.
+func (l *lease) abandon() {
+	l.stop()
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
 }
 
 // released makes the event that ends the lease.
@@ -224,20 +242,20 @@ func (l *lease) released() *schema.Event {
 // appends that it is.
 func (l *lease) end(ctx context.Context) error {
 	l.stop()
-	<-l.done
 	s := l.session
 	s.mu.Lock()
-	over := s.fenced || !s.progress.held
+	fenced, held := s.fenced, s.progress.held
 	s.mu.Unlock()
-	if over {
-		if !s.fenced {
-			l.hint(ctx, true)
-		}
+	if fenced {
+		l.abandon()
 		return nil
 	}
-	err := s.record(ctx, nil, l.released())
-	if err == nil {
-		l.hint(ctx, true)
+	if held {
+		if err := s.record(ctx, nil, l.released()); err != nil {
+			l.abandon()
+			return err
+		}
 	}
-	return err
+	l.hint(ctx, true)
+	return nil
 }

@@ -140,7 +140,7 @@ func (r *run) send(ctx context.Context, req *provider.Request, asked *schema.Eve
 		evs[i].Turn, evs[i].Step = asked.Turn, asked.Step
 	}
 	r.outcome.Steps++
-	return s.record(keep, nil, evs...)
+	return s.recordNext(keep, nil, evs...)
 }
 
 // numberCalls gives the calls of a response their places and keys, and makes
@@ -299,24 +299,19 @@ func (r *run) watched(ctx context.Context) (under context.Context, done func()) 
 	s.mu.Unlock()
 	under, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
-	go func() {
+	soon := time.AfterFunc(watchAfter, func() {
 		defer close(ended)
-		soon := time.NewTimer(watchAfter)
-		defer soon.Stop()
-		select {
-		case <-under.Done():
-			return
-		case <-soon.C:
-		}
 		_ = r.Store.Watch(under, r.log, from, func() {
 			if cause := stopSign(under, r.Store, r.log, from, epoch); cause != nil {
 				cancel(cause)
 			}
 		})
-	}()
+	})
 	return under, func() {
 		cancel(nil)
-		<-ended
+		if !soon.Stop() {
+			<-ended
+		}
 	}
 }
 

@@ -17,6 +17,16 @@ type Policy interface {
 	Decide(ctx context.Context, call PolicyCall) (Verdict, error)
 }
 
+// decidesAtOnce reports whether a policy asks nobody, so that what has happened
+// may go into the log together with what follows from its verdict.
+func decidesAtOnce(p Policy) bool {
+	switch p.(type) {
+	case DefaultPolicy, *Rules:
+		return true
+	}
+	return false
+}
+
 // PolicyCall is a tool call to be judged.
 type PolicyCall struct {
 	Key    schema.CallKey

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,36 +44,62 @@ type session struct {
 	log   format.LogID
 	clock Clock
 	ids   IDs
-	seen  func(seq int64, ev *schema.Event) // may be nil
+	// seen is shown entries once they are in the log, from position shown on. It
+	// may be nil.
+	seen  func(seq int64, ev *schema.Event)
+	shown int64
 
 	mu       sync.Mutex
 	progress *progress
 	state    *conversation
-	epoch    int64 // ours; 0: no lease
-	fenced   bool
+	// tail has happened and is folded in, but goes into the log with the next
+	// append. It is there when nothing is under way that takes time.
+	tail   []entry
+	epoch  int64 // ours; 0: no lease
+	fenced bool
 }
+
+// entry is an event on its way into the log.
+type entry struct {
+	event *schema.Event
+	bytes []byte
+	// still says whether it is to go in although others came before it. It is
+	// called with the session's mutex held.
+	still func() bool
+}
+
+// always is the still of what has happened.
+func always() bool { return true }
+
+// never is the still of what is decided from the log as it was.
+func never() bool { return false }
 
 // openSession folds a log to its end.
 func openSession(ctx context.Context, store format.Store, log format.LogID, clock Clock, ids IDs) (*session, error) {
-	s := &session{store: store, log: log, clock: clock, ids: ids, progress: newProgress(), state: newConversation()}
-	if err := s.catchUp(ctx, nil); err != nil {
+	s := &session{store: store, log: log, clock: clock, ids: ids}
+	if _, err := s.foldAll(ctx, 0, nil); err != nil {
 		return nil, err
-	}
-	if s.progress.imported {
-		s.progress.settle(&s.state.state)
 	}
 	return s, nil
 }
 
-// catchUp reads from the last known position and folds in what is there. With
-// ours, entries equal to the leading ones of ours are counted in mine. s.mu is
-// held, or s not yet shared.
-func (s *session) catchUp(ctx context.Context, ours [][]byte) error {
-	_, err := s.catchUpWith(ctx, ours)
-	return err
+// foldAll folds the log from its beginning. From position at on it counts the
+// leading entries that are equal to ours.
+func (s *session) foldAll(ctx context.Context, at int64, ours []entry) (mine int, err error) {
+	s.progress, s.state = newProgress(), newConversation()
+	if mine, err = s.catchUp(ctx, at, ours); err != nil {
+		return mine, err
+	}
+	if s.progress.imported {
+		s.progress.settle(&s.state.state)
+	}
+	return mine, nil
 }
 
-func (s *session) catchUpWith(ctx context.Context, ours [][]byte) (mine int, err error) {
+// catchUp reads from the last known position and folds in what is there. From
+// position at on it counts the leading entries that are equal to ours. s.mu is
+// held, or s not yet shared.
+func (s *session) catchUp(ctx context.Context, at int64, ours []entry) (mine int, err error) {
 	var norm []byte
 	equal := true
 	for e, err := range s.store.Read(ctx, s.log, s.progress.size) {
@@ -82,13 +109,13 @@ func (s *session) catchUpWith(ctx context.Context, ours [][]byte) (mine int, err
 		if e.Hole {
 			s.progress.skip(e.Seq)
 			s.state.skip(e.Seq)
-			equal = false
+			equal = equal && e.Seq < at
 			continue
 		}
-		if equal && mine < len(ours) && bytes.Equal(e.Bytes, ours[mine]) {
-			mine++
-		} else {
-			equal = false
+		if e.Seq >= at {
+			if equal = equal && mine < len(ours) && bytes.Equal(e.Bytes, ours[mine].bytes); equal {
+				mine++
+			}
 		}
 		norm, _, err = format.CutRaw(norm, e.Bytes)
 		if err != nil {
@@ -99,6 +126,7 @@ func (s *session) catchUpWith(ctx context.Context, ours [][]byte) (mine int, err
 			return mine, fmt.Errorf("log %s, entry %d: %w", s.log, e.Seq, err)
 		}
 		s.fold(e.Seq, ev)
+		s.show(e.Seq, ev)
 		if s.epoch > 0 && s.progress.epoch > s.epoch {
 			s.fenced = true
 		}
@@ -109,7 +137,16 @@ func (s *session) catchUpWith(ctx context.Context, ours [][]byte) (mine int, err
 func (s *session) fold(seq int64, ev *schema.Event) {
 	s.progress.apply(seq, ev)
 	s.state.apply(seq, ev)
-	if s.seen != nil {
+}
+
+// watchedBy shows every entry from here on to seen.
+func (s *session) watchedBy(seen func(seq int64, ev *schema.Event)) {
+	s.seen, s.shown = seen, s.progress.size
+}
+
+func (s *session) show(seq int64, ev *schema.Event) {
+	if s.seen != nil && seq >= s.shown {
+		s.shown = seq + 1
 		s.seen(seq, ev)
 	}
 }
@@ -127,7 +164,7 @@ func (s *session) event(actor schema.ActorKind, data schema.Data) *schema.Event 
 func (s *session) propose(ctx context.Context, evs ...*schema.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.append(ctx, func() bool { return false }, evs)
+	return s.append(ctx, never, evs)
 }
 
 // record appends events that say what has happened, whatever has come in since.
@@ -136,39 +173,88 @@ func (s *session) record(ctx context.Context, still func() bool, evs ...*schema.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if still == nil {
-		still = func() bool { return true }
+		still = always
 	}
 	return s.append(ctx, still, evs)
 }
 
-// append is rules 3 to 5 of the lease: append at the last known position; on a
-// conflict find out what came in. s.mu is held.
-func (s *session) append(ctx context.Context, again func() bool, evs []*schema.Event) error {
+// recordNext is record for what is followed at once by another append: the
+// events are folded in, and go into the log together with what comes next, in
+// one batch with one sync. Whoever lets time pass before that calls flush.
+func (s *session) recordNext(ctx context.Context, still func() bool, evs ...*schema.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fenced {
 		return ErrFenced
 	}
-	entries := make([][]byte, len(evs))
+	if still == nil {
+		still = always
+	}
+	entries, err := s.encode(ctx, still, evs)
+	if err != nil {
+		return err
+	}
+	s.tail = append(s.tail, entries...)
+	for _, ev := range evs {
+		s.fold(s.progress.size, ev)
+	}
+	return nil
+}
+
+// flush appends what [session.recordNext] has kept back.
+func (s *session) flush(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushLocked(ctx)
+}
+
+func (s *session) flushLocked(ctx context.Context) error {
+	if len(s.tail) == 0 {
+		return nil
+	}
+	return s.append(ctx, never, nil)
+}
+
+func (s *session) encode(ctx context.Context, still func() bool, evs []*schema.Event) ([]entry, error) {
+	entries := make([]entry, len(evs))
 	for i, ev := range evs {
 		if err := shrink(ctx, s.store, ev); err != nil {
-			return err
+			return nil, err
 		}
 		b, err := schema.Encode(nil, ev)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		entries[i] = b
+		entries[i] = entry{ev, b, still}
 	}
-	unknown := 0
-	for len(entries) > 0 {
-		at := s.progress.size
-		_, err := s.store.Append(ctx, s.log, at, entries)
+	return entries, nil
+}
+
+// append is rules 3 to 5 of the lease: append at the last known position; on a
+// conflict find out what came in. What was kept back goes first. s.mu is held.
+func (s *session) append(ctx context.Context, still func() bool, evs []*schema.Event) error {
+	if s.fenced {
+		return ErrFenced
+	}
+	fresh, err := s.encode(ctx, still, evs)
+	if err != nil {
+		return err
+	}
+	batch := append(s.tail[:len(s.tail):len(s.tail)], fresh...)
+	most := s.store.Caps().MaxBatch
+	dropped, unknown := false, 0
+	for len(batch) > 0 {
+		at, n := s.progress.size-int64(len(s.tail)), len(batch)
+		if most > 0 {
+			n = min(n, most)
+		}
+		_, err := s.store.Append(ctx, s.log, at, bytesOf(batch[:n]))
 		var conflict *format.ConflictError
 		switch {
 		case err == nil:
-			for i, ev := range evs {
-				s.fold(at+int64(i), ev)
-			}
-			return nil
+			s.appended(at, batch[:n])
+			batch = batch[n:]
+			continue
 		case errors.As(err, &conflict):
 		case errors.Is(err, format.ErrUnknown) && unknown < unknownTries:
 			// The same bytes at the same position: either they are there and
@@ -181,26 +267,66 @@ func (s *session) append(ctx context.Context, again func() bool, evs []*schema.E
 		default:
 			return err
 		}
-		mine, err := s.catchUpWith(ctx, entries)
+		mine, err := s.take(ctx, at, batch)
 		switch {
 		case err != nil:
 			return err
 		case s.fenced:
 			return ErrFenced
 		}
-		entries, evs = entries[mine:], evs[mine:]
-		if len(entries) > 0 && s.progress.size > at+int64(mine) && !again() {
-			return errChanged
+		batch = batch[mine:]
+		if s.progress.size > at+int64(mine) {
+			all := len(batch)
+			batch = slices.DeleteFunc(batch, func(e entry) bool { return !e.still() })
+			dropped = dropped || len(batch) < all
 		}
 	}
+	if dropped {
+		return errChanged
+	}
 	return nil
+}
+
+func bytesOf(entries []entry) [][]byte {
+	out := make([][]byte, len(entries))
+	for i := range entries {
+		out[i] = entries[i].bytes
+	}
+	return out
+}
+
+// appended notes that entries, the first of which were kept back, are in the log.
+func (s *session) appended(at int64, entries []entry) {
+	kept := min(len(s.tail), len(entries))
+	s.tail = s.tail[kept:]
+	for i := range entries {
+		seq := at + int64(i)
+		if i >= kept {
+			s.fold(seq, entries[i].event)
+		}
+		s.show(seq, entries[i].event)
+	}
+}
+
+// take folds in what stands in the log from position at on and counts how many
+// of ours are there. What was kept back has been folded in at places where
+// others are now, so with it the fold begins anew.
+func (s *session) take(ctx context.Context, at int64, ours []entry) (mine int, err error) {
+	if len(s.tail) == 0 {
+		return s.catchUp(ctx, at, ours)
+	}
+	s.tail = nil
+	return s.foldAll(ctx, at, ours)
 }
 
 // refresh folds in what others have appended.
 func (s *session) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.catchUp(ctx, nil); err != nil {
+	if err := s.flushLocked(ctx); err != nil && !errors.Is(err, errChanged) {
+		return err
+	}
+	if _, err := s.catchUp(ctx, s.progress.size, nil); err != nil {
 		return err
 	}
 	if s.fenced {
@@ -209,6 +335,15 @@ func (s *session) refresh(ctx context.Context) error {
 	return nil
 }
 
-// holds checks the epoch in the log once more, as late as possible before a
-// tool is dispatched.
-func (s *session) holds(ctx context.Context) error { return s.refresh(ctx) }
+// holds checks once more, as late as possible before a tool is dispatched, that
+// nothing has come in, and folds it in otherwise. An append of nothing asks the
+// store just that, at less than the cost of reading.
+func (s *session) holds(ctx context.Context) error {
+	s.mu.Lock()
+	_, err := s.store.Append(ctx, s.log, s.progress.size, nil)
+	s.mu.Unlock()
+	if err != nil {
+		return s.refresh(ctx)
+	}
+	return nil
+}

@@ -395,7 +395,7 @@ func TestLeaseIsRespected(t *testing.T) {
 	r := newRig(t)
 	r.say("go")
 	x := r.executor(scripted.Say("hi"))
-	x.Store = &crashStore{Store: r.store, left: 2, after: true}
+	x.Store = &crashStore{Store: r.store, left: 2, lands: 1}
 	if _, err := x.Run(t.Context(), r.log); !errors.Is(err, errCrashed) {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ package schema
 // deterministic: the same entries give the same state, and no sequence of
 // entries fails. Rows that a vendor changed in place come again with a
 // revision, which takes the older one's place, so that any sequence of
-// revisions folds to the state of the last.
+// revisions folds to the state of the last. A row that was gone and comes again
+// stands where it comes again.
 //
 // What is asked for is derived when it is asked for, so even reading methods
 // change the State: it must not be used by two goroutines at once.
@@ -72,9 +73,12 @@ func (s *State) Apply(seq int64, ev *Event) {
 		}
 		s.rows[key.row] = int32(len(s.runs))
 		s.append(f, key)
-		return
+	} else {
+		s.replace(at, f, key)
 	}
-	s.replace(at, f, key)
+	if isGone(ev) {
+		delete(s.rows, key.row) // if it comes again, it does so at a place of its own
+	}
 }
 
 // ApplyHole adds an entry whose bytes were redacted: it may have said anything.

@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,6 +29,9 @@ func (r *randomRows) step() {
 	if len(r.rows) > 0 && r.rand.IntN(2) == 0 {
 		id = r.rows[r.rand.IntN(len(r.rows))]
 		r.revs[id]++
+		if isGone(r.last[id][0]) { // it comes again behind the others
+			r.rows = append(slices.DeleteFunc(r.rows, func(row string) bool { return row == id }), id)
+		}
 	} else {
 		id = fmt.Sprint("row", len(r.rows))
 		r.rows = append(r.rows, id)

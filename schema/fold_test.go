@@ -351,6 +351,8 @@ func TestRevisions(t *testing.T) {
 	}
 	steps.row("t", 3, event(&VendorRecord{Kind: "gone"}))
 	wantView(t, steps.view(t), "user hi", "model done")
+	steps.row("m", 1, event(&VendorRecord{Kind: KindGone})).row("m", 2, userSays(1, "hi again"))
+	wantView(t, steps.view(t), "model done", "user hi again")
 	if f := steps.state().Findings(); len(f) > 0 {
 		t.Errorf("findings %v, want none: a revision repeats its own call", f)
 	}

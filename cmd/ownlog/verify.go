@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -125,11 +126,11 @@ func (s *session) verifySource(ctx context.Context, v *verification, name string
 // every segment of a store has.
 func isSegment(name string) bool {
 	st, err := os.Stat(name)
-	return err == nil && st.Mode().IsRegular() && segmentFileName.MatchString(filepath.Base(name))
+	return err == nil && st.Mode().IsRegular() && segmentFileName().MatchString(filepath.Base(name))
 }
 
 // segmentFileName is said in spec/store.md.
-var segmentFileName = regexp.MustCompile(`^[0-9]{16}\.jsonl(\.zst)?$`)
+var segmentFileName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{16}\.jsonl(\.zst)?$`) })
 
 func hasSegmentSuffix(name string) bool {
 	st, err := os.Stat(name)

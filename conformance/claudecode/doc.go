@@ -7,6 +7,11 @@
 // OWNLOG_CORPUS is a folder with real session files, OWNLOG_VENDORS one with
 // recordings below claude-code/captures; a test whose folder is missing fails.
 // OWNLOG_CLAUDE_CLI is a folder in which npm installs the pinned tool unless it is
-// there (default: below the user's cache folder). The tool talks to a scripted
+// there (default: below the user's cache folder); after it, separated like PATH,
+// stand folders in which npm installed older versions
+// (@anthropic-ai/claude-code-linux-x64 2.1.197). The tool talks to a scripted
 // provider on loopback, with a made-up key and a scratch home.
+//
+// Older versions resume some of the sessions, and all of them with OWNLOG_SOAK=1;
+// `conformance/soak --only versions` does that.
 package claudecode

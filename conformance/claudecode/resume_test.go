@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,29 +99,96 @@ func TestResume(t *testing.T) {
 			continue
 		}
 		t.Run(s.name.Vendor+"/"+strings.ReplaceAll(s.name.ID, "/", "-"), func(t *testing.T) {
-			home := t.TempDir()
-			file := exportTo(t, store, imports, s.log, filepath.Join(home, ".claude"))
-			before, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := startProvider(t)
-			const prompt = "conformance: what comes next"
-			resume(t, tool, home, t.TempDir(), strings.TrimSuffix(filepath.Base(file), ".jsonl"), askedModel, prompt, p)
-			got := saidOnWire(t, p.sent(t, prompt))
-			want = append(want, "user text "+prompt)
-			if diff := cmp.Diff(want, got); diff != "" {
+			got := resumeExport(t, tool, store, imports, s.log, t.TempDir())
+			if diff := cmp.Diff(append(want, "user text "+nextPrompt), got); diff != "" {
 				t.Errorf("-log +sent:\n%s", diff)
-			}
-			after, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.HasPrefix(after, before) {
-				t.Error("the tool did not go on with the exported file")
 			}
 		})
 	}
+}
+
+// olderShare: of every so many sessions older versions resume one; all of them in
+// a long run.
+const olderShare = 6
+
+// TestResumeOlder has older versions resume the same exports. They look for a
+// session in the folder of the project alone in which they run.
+func TestResumeOlder(t *testing.T) {
+	store := new(format.MemStore)
+	imports := convert.OpenImports("")
+	sessions := importFixtures(t, store, imports)
+	share := olderShare
+	if os.Getenv("OWNLOG_SOAK") != "" {
+		share = 1
+	}
+	for version, tool := range olderTools(t) {
+		var resumed int
+		for i, s := range sessions {
+			want := saidInLog(t, store, s.log, askedModel)
+			if len(want) == 0 || i%share != 0 {
+				continue
+			}
+			resumed++
+			want = asOlderSends(s.name.Vendor, want)
+			t.Run(version+"/"+s.name.Vendor+"/"+strings.ReplaceAll(s.name.ID, "/", "-"), func(t *testing.T) {
+				work := t.TempDir()
+				got := resumeExport(t, tool, store, imports, s.log, work, claudecode.OptionCWD, work)
+				if n := len(want); len(got) == n+2 && got[n] == "user text "+toolContinues {
+					got = slices.Delete(got, n, n+1)
+				}
+				if diff := cmp.Diff(append(want, "user text "+nextPrompt), got); diff != "" {
+					t.Errorf("-log +sent:\n%s", diff)
+				}
+			})
+		}
+		t.Logf("%s: %d of %d sessions resumed", version, resumed, len(sessions))
+	}
+}
+
+// asOlderSends is what 2.1.197 sends where it differs from 2.1.330. Tools that a
+// search found are named to it by a text, since it searches tools of its own
+// provider alone; the last response of a session of its own that ends in a call
+// without a result is left out. Where a session ends with the user's side it says
+// that the model is to go on.
+func asOlderSends(vendor string, want []string) []string {
+	var out []string
+	for _, line := range want {
+		if head, _, found := strings.Cut(line, "reference "); found && strings.HasPrefix(line, "user result ") {
+			line = head + "text [Tool references removed - tool search not enabled]"
+		}
+		out = append(out, line)
+	}
+	if vendor == claudecode.Name && strings.HasSuffix(out[len(out)-1], unanswered) {
+		for len(out) > 0 && (strings.HasSuffix(out[len(out)-1], unanswered) || strings.HasPrefix(out[len(out)-1], "assistant ")) {
+			out = out[:len(out)-1]
+		}
+	}
+	return out
+}
+
+// nextPrompt is what a resumed session is asked.
+const nextPrompt = "conformance: what comes next"
+
+// resumeExport exports a log, resumes it with the tool in the folder work, and
+// returns what the tool sends.
+func resumeExport(t *testing.T, tool string, store format.Store, imports *convert.Imports, log format.LogID, work string, options ...string) []string {
+	t.Helper()
+	home := t.TempDir()
+	file := exportTo(t, store, imports, log, filepath.Join(home, ".claude"), options...)
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startProvider(t)
+	resume(t, tool, home, work, strings.TrimSuffix(filepath.Base(file), ".jsonl"), askedModel, nextPrompt, p)
+	after, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(after, before) {
+		t.Error("the tool did not go on with the exported file")
+	}
+	return saidOnWire(t, p.sent(t, nextPrompt))
 }
 
 // exportTo exports a log to a configuration folder, with names and values of

@@ -52,9 +52,11 @@ const (
 	reminder    = "<system-reminder>"
 	toolSays    = "No response requested."
 	toolsLoaded = "Tool loaded."
-	notice      = "<task-notification>" // sent inside a reminder
-	exportSays  = "[The session begins with an answer of the model.]"
-	unanswered  = "[no answer]"
+	// toolContinues is what 2.1.197 puts before the prompt where a turn was cut off.
+	toolContinues = "Continue from where you left off."
+	notice        = "<task-notification>" // sent inside a reminder
+	exportSays    = "[The session begins with an answer of the model.]"
+	unanswered    = "[no answer]"
 )
 
 // said collects lines; results that stand together go in the order of their calls.

@@ -30,6 +30,39 @@ const (
 	toolVersion = "0.3.330"
 )
 
+// olderPackage is what older versions are packed in.
+const olderPackage = "@anthropic-ai/claude-code-linux-"
+
+// toolArch is the processor in names of the tool's packages.
+func toolArch(t *testing.T) string {
+	t.Helper()
+	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	if runtime.GOOS != "linux" || arch == "" {
+		t.Fatalf("the pinned tool is not packaged for %s/%s", runtime.GOOS, runtime.GOARCH)
+	}
+	return arch
+}
+
+// olderTools returns the binaries of older versions, by the folder's name.
+func olderTools(t *testing.T) map[string]string {
+	t.Helper()
+	older := make(map[string]string)
+	for i, dir := range filepath.SplitList(os.Getenv("OWNLOG_CLAUDE_CLI")) {
+		if i == 0 {
+			continue // the pinned one
+		}
+		binary := filepath.Join(dir, "node_modules", filepath.FromSlash(olderPackage+toolArch(t)), "claude")
+		if _, err := os.Stat(binary); err != nil {
+			t.Fatalf("the older version is not installed: %v", err)
+		}
+		older[filepath.Base(dir)] = binary
+	}
+	if len(older) == 0 {
+		t.Fatal("OWNLOG_CLAUDE_CLI names no older version; see the package's documentation")
+	}
+	return older
+}
+
 // fakeKey looks like a key and is none.
 const fakeKey = "sk-ant-fake-0000000000000000000000000000"
 
@@ -37,11 +70,8 @@ const fakeKey = "sk-ant-fake-0000000000000000000000000000"
 // the binary.
 func installTool(t *testing.T) string {
 	t.Helper()
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	if runtime.GOOS != "linux" || arch == "" {
-		t.Fatalf("the pinned tool is not packaged for %s/%s", runtime.GOOS, runtime.GOARCH)
-	}
-	dir := os.Getenv("OWNLOG_CLAUDE_CLI")
+	arch := toolArch(t)
+	dir, _, _ := strings.Cut(os.Getenv("OWNLOG_CLAUDE_CLI"), string(os.PathListSeparator))
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/zstd"
@@ -35,9 +36,13 @@ func sideKind(group string) string {
 	return kind
 }
 
+// The patterns are compiled when they are first needed: every run of the command
+// would wait for them.
 var (
-	rolloutName = regexp.MustCompile(`^rollout-.*\.jsonl(\.zst)?$`)
-	sqliteName  = regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)\.sqlite(-wal|-shm|-journal)?$`)
+	rolloutName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^rollout-.*\.jsonl(\.zst)?$`) })
+	sqliteName  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(state|thread_history|logs|memories|goals|queue)(_[0-9]+)\.sqlite(-wal|-shm|-journal)?$`)
+	})
 )
 
 // refusedNames are files of the CLI's home that are not history.
@@ -79,12 +84,12 @@ var secretNames = map[string]bool{"auth.json": true, ".credentials.json": true}
 // and by its first line, whatever its name.
 func (v Vendor) Claim(f convert.File) convert.Claim {
 	name := path.Base(f.Rel)
-	if rolloutName.MatchString(name) || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".zst") {
+	if rolloutName().MatchString(name) || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".zst") {
 		if c := claimByContent(f, name); c.Kind != convert.ClaimNone {
 			return c
 		}
 	}
-	if m := sqliteName.FindStringSubmatch(name); m != nil && ours(f) {
+	if m := sqliteName().FindStringSubmatch(name); m != nil && ours(f) {
 		return claimDatabase(f, m)
 	}
 	if reason, ok := refusedNames[name]; ok && ours(f) {
@@ -109,7 +114,7 @@ func claimByContent(f convert.File, name string) convert.Claim {
 		return convert.Claim{Kind: convert.ClaimSide, Group: sideGroup(f, sideIndex)}
 	case kind == linePrompt && name == "history.jsonl":
 		return refuse(refusedNames[name])
-	case rolloutName.MatchString(name):
+	case rolloutName().MatchString(name):
 		// Damaged from the first line on; its bytes are kept.
 		return convert.Claim{Kind: convert.ClaimTranscript}
 	}
@@ -131,7 +136,7 @@ func refuse(reason string) convert.Claim {
 // folder `.codex`, or beside what only such a home has.
 func ours(f convert.File) bool {
 	full := strings.ReplaceAll(f.Path, "\\", "/")
-	return inFolder(full, ".codex") || inFolder(full, "codex") || sqliteName.MatchString(path.Base(f.Rel))
+	return inFolder(full, ".codex") || inFolder(full, "codex") || sqliteName().MatchString(path.Base(f.Rel))
 }
 
 func inFolder(name, folder string) bool {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -36,7 +37,9 @@ const installPatience = 2 * time.Minute
 
 // rolloutThread cuts the session's id out of a rollout's name. An id that the tool
 // would take for a flag is none.
-var rolloutThread = regexp.MustCompile(`^rollout-.{19}-([0-9A-Za-z_][0-9A-Za-z_-]*)\.jsonl$`)
+var rolloutThread = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^rollout-.{19}-([0-9A-Za-z_][0-9A-Za-z_-]*)\.jsonl$`)
+})
 
 // ResumeCommand implements [convert.Installer].
 func (v Vendor) ResumeCommand(in convert.Installed) ([]string, error) {
@@ -54,7 +57,7 @@ func threadOf(in convert.Installed) (string, error) {
 		return "", errors.New("nothing was installed")
 	}
 	last := in.Files[len(in.Files)-1]
-	m := rolloutThread.FindStringSubmatch(filepath.Base(last))
+	m := rolloutThread().FindStringSubmatch(filepath.Base(last))
 	if m == nil {
 		return "", fmt.Errorf("%s: not named as a session of the tool", last)
 	}

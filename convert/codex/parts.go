@@ -87,6 +87,9 @@ func (r *record) image(o *object, v value) schema.Part {
 		r.found("unreadable-image")
 		return r.opaque("input_image", v)
 	}
+	if !isImage(data) {
+		r.found("unreadable-image")
+	}
 	p.Blob = r.blob(data, media)
 	return p
 }

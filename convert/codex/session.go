@@ -11,14 +11,11 @@ import (
 func (r *record) sessionMeta(p *object) {
 	m := r.m
 	opened := &schema.SessionOpened{
-		VendorSession: p.str("id"),
+		VendorSession: sessionID(p),
 		CWD:           p.str("cwd"),
 		VendorVersion: p.str("cli_version"),
 		Provider:      p.str("model_provider"),
 		Agent:         p.str("agent_path"),
-	}
-	if opened.VendorSession == "" {
-		opened.VendorSession = p.str("session_id")
 	}
 	if opened.Agent == "" {
 		opened.Agent = p.str("agent_nickname")
@@ -51,7 +48,8 @@ func (r *record) sessionMeta(p *object) {
 		r.keep("session_meta", f)
 		return
 	}
-	m.opened, m.provider, m.paginated = true, opened.Provider, paginated
+	m.opened, m.session, m.provider, m.paginated = true, opened.VendorSession, opened.Provider, paginated
+	m.copied = forked != "" || opened.Link != nil || base != nil
 	r.add(schema.ActorExecutor, 0, 0, opened)
 	if system != "" {
 		r.define(system)
@@ -62,6 +60,15 @@ func (r *record) sessionMeta(p *object) {
 		}
 		r.add(schema.ActorExecutor, 0, 0, fork)
 	}
+}
+
+// sessionID is the id in a session_meta. Its session_id is that of the root of a
+// tree of sessions, and counts where there is nothing else.
+func sessionID(p *object) string {
+	if id := p.str("id"); id != "" {
+		return id
+	}
+	return p.str("session_id")
 }
 
 // origin says how a session was started: the name of the source, or the path to

@@ -118,15 +118,18 @@ func imageDecodes(url string) bool {
 	}
 	_, encoded, _ := strings.Cut(url, ",")
 	b, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return false
-	}
+	return err == nil && isImage(b)
+}
+
+// isImage is the same for the bytes of an image.
+func isImage(b []byte) bool {
+	begins := func(with string) bool { return len(b) >= len(with) && string(b[:len(with)]) == with }
 	switch {
-	case strings.HasPrefix(string(b), "\x89PNG\r\n\x1a\n"):
+	case begins("\x89PNG\r\n\x1a\n"):
 		return len(b) >= 45 && string(b[12:16]) == "IHDR" &&
 			crc32.ChecksumIEEE(b[12:29]) == binary.BigEndian.Uint32(b[29:33]) &&
 			strings.Contains(string(b[len(b)-12:]), "IEND")
-	case strings.HasPrefix(string(b), "\xff\xd8\xff"), strings.HasPrefix(string(b), "GIF8"):
+	case begins("\xff\xd8\xff"), begins("GIF8"):
 		return true
 	}
 	return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"

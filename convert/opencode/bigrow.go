@@ -48,8 +48,13 @@ func (di *databaseImport) putBig(ctx context.Context, log *sessionLog, key schem
 	if err != nil {
 		return err
 	}
-	if _, _, same := log.rows.SeenDigest(key, stored.Digest[len("sha256:"):]); same && !log.mapper.waiting(key) {
-		return nil
+	message := r.text("message_id")
+	if r.table == tableMessage {
+		message = key.ID
+	}
+	_, _, same := log.rows.SeenDigest(key, stored.Digest[len("sha256:"):])
+	if due, err := log.due(ctx, key, message, same); err != nil || !due {
+		return err
 	}
 	rec := fromRow(key.ID, appendRow(nil, r.table, r.columns, r.values))
 	rec.data, rec.finding = skeleton, ""
@@ -165,6 +170,13 @@ func (d *database) rowid(ctx context.Context, r *bigRow) (rowid int64, err error
 	}
 	err = d.db.QueryRowContext(ctx, "SELECT rowid FROM "+quoteName(r.table)+" WHERE "+where, key...).Scan(&rowid)
 	return rowid, err
+}
+
+func (r *bigRow) text(column string) string {
+	if i := slices.Index(r.columns, column); i >= 0 {
+		return r.values[i].text()
+	}
+	return ""
 }
 
 func (r *bigRow) value(column string) any {

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/ownlog/ownlog/convert"
 )
 
@@ -190,18 +188,6 @@ func notHistory(folder []string, name string) string {
 // looksExported reports whether a file begins like one of `opencode export`: an
 // object whose first member, info, describes a session.
 func looksExported(head []byte) bool {
-	dec := jsontext.NewDecoder(bytes.NewReader(head), lenient...)
-	expect := func(kind jsontext.Kind, text string) bool {
-		tok, err := dec.ReadToken()
-		return err == nil && tok.Kind() == kind && (text == "" || tok.String() == text)
-	}
-	if !expect('{', "") || !expect('"', "info") || dec.PeekKind() != '{' {
-		return false
-	}
-	info, err := dec.ReadValue()
-	if err != nil {
-		return false
-	}
 	var s struct {
 		ID        string `json:"id"`
 		Role      string `json:"role"` // a message's info, not a session's
@@ -209,5 +195,6 @@ func looksExported(head []byte) bool {
 		Directory string `json:"directory"`
 		Version   string `json:"version"`
 	}
-	return unmarshal(info, &s) == nil && s.ID != "" && s.Role == "" && (s.ProjectID != "" || s.Directory != "" || s.Version != "")
+	info := exportInfo(head)
+	return info != nil && unmarshal(info, &s) == nil && s.ID != "" && s.Role == "" && (s.ProjectID != "" || s.Directory != "" || s.Version != "")
 }

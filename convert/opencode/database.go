@@ -69,6 +69,7 @@ type row struct {
 
 	// Of rows whose data stands in bytes as it is: what fromRow would find.
 	message, session string
+	orphan           bool // a part whose message is not there
 	timed            bool // created is a time, or there is none
 	data             span
 }
@@ -442,7 +443,10 @@ func (d *database) orphanParts(ctx context.Context, session string, yield func(r
 	if d.tables[tableMessage] != nil {
 		missing = " AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = part.message_id)"
 	}
-	return d.scan(ctx, t, "WHERE session_id = ?"+missing+" ORDER BY id", yield, session)
+	return d.scan(ctx, t, "WHERE session_id = ?"+missing+" ORDER BY id", func(r row) bool {
+		r.orphan = true
+		return yield(r)
+	}, session)
 }
 
 func (d *database) todoRows(ctx context.Context, session string, yield func(row) bool) (bool, error) {

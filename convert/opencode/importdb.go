@@ -224,10 +224,17 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		if di.check != nil {
 			di.check.row(&r)
 		}
+		message := r.message
+		if r.table == tableMessage {
+			message = r.id
+		}
+		if r.orphan && di.saved == nil {
+			log.loseMissing()
+		}
 		if r.big != nil {
 			err = di.putBig(ctx, log, key, r.big)
 		} else {
-			err = log.put(ctx, key, r.bytes, func(string, []byte) record { return r.record() })
+			err = log.put(ctx, key, message, r.bytes, func(string, []byte) record { return r.record() })
 		}
 		if err != nil {
 			return err
@@ -240,15 +247,20 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 type sessionLog struct {
 	rows     *convert.Rows
 	mapper   *mapper
+	order    rowOrder
 	database map[schema.Row]bool // rows that a database gave
+	lost     bool                // the mapper knows which messages are missing
 }
 
 // openSessionLog takes up the state of the log that mirrors a session.
 func openSessionLog(ctx context.Context, m *convert.Mirror, name convert.LogName, path string) (*sessionLog, error) {
 	l := &sessionLog{mapper: newMapper(nil), database: make(map[schema.Row]bool)}
 	var err error
-	l.rows, err = m.OpenRows(ctx, name, path, func(_ int64, ev *schema.Event, raw []byte) error {
+	l.rows, err = m.OpenRows(ctx, name, path, func(seq int64, ev *schema.Event, raw []byte) error {
 		l.mapper.restore(ev, raw)
+		if ev.Source != nil && ev.Source.Row != nil && ev.Source.Part == 0 {
+			l.order.restore(*ev.Source.Row, seq, isGone(ev))
+		}
 		if ev.Source != nil && ev.Source.Row != nil && ev.Source.Part == 0 && fromDatabase(ev, raw) {
 			l.database[*ev.Source.Row] = true
 		}
@@ -276,14 +288,48 @@ func fromDatabase(ev *schema.Event, raw []byte) bool {
 	return ev.RawBlob != nil
 }
 
-// put adds a row unless the log has it. read takes its bytes apart.
-func (l *sessionLog) put(ctx context.Context, key schema.Row, b []byte, read func(id string, b []byte) record) error {
+// put adds a row unless the log has it. message is its own id, of a message, or
+// that of its message. read takes its bytes apart.
+func (l *sessionLog) put(ctx context.Context, key schema.Row, message string, b []byte, read func(id string, b []byte) record) error {
 	_, _, same := l.rows.Seen(key, b)
-	if same && !l.mapper.waiting(key) {
-		return nil
+	due, err := l.due(ctx, key, message, same)
+	if err != nil || !due {
+		return err
 	}
 	run := convert.Run{Record: convert.Record{Bytes: b}, Row: &key}
 	l.mapper.mapRecord(read(key.ID, b), &run)
+	return l.rows.Put(ctx, run)
+}
+
+// due tells whether a row must be put into the log: it is new, or it changed, or
+// its bytes mean something else by now, or the log has it in front of where it
+// belongs. Then it is said to be gone first, and stands where it comes again.
+func (l *sessionLog) due(ctx context.Context, key schema.Row, message string, same bool) (bool, error) {
+	orphan := key.Table == tablePart && l.mapper.known(message) == nil
+	if l.order.moves(key, orphan) {
+		return true, l.putGone(ctx, key)
+	}
+	return !same || l.mapper.waiting(key, message), nil
+}
+
+// loseMissing tells the mapper, when all messages were read, which of them the
+// source no longer has: parts that are left have no message.
+func (l *sessionLog) loseMissing() {
+	if l.lost {
+		return
+	}
+	l.lost = true
+	for _, row := range l.rows.Missing() {
+		if row.Table == tableMessage {
+			l.mapper.lose(row.ID)
+		}
+	}
+}
+
+// putGone says that a row is not where the log has it.
+func (l *sessionLog) putGone(ctx context.Context, row schema.Row) error {
+	run := convert.Run{Row: &row}
+	emit(&run, nil, schema.ActorImport, response{}, &schema.VendorRecord{Kind: kindGone})
 	return l.rows.Put(ctx, run)
 }
 
@@ -295,9 +341,7 @@ func (l *sessionLog) close(ctx context.Context, complete bool) error {
 			if gone.Table == tableEvent {
 				continue // not asked for this time, or deleted by an upgrade
 			}
-			run := convert.Run{Row: &gone}
-			emit(&run, nil, schema.ActorImport, response{}, &schema.VendorRecord{Kind: kindGone})
-			if err := l.rows.Put(ctx, run); err != nil {
+			if err := l.putGone(ctx, gone); err != nil {
 				return err
 			}
 		}

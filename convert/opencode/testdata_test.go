@@ -93,12 +93,16 @@ func newTestImport() *testImport {
 // run imports paths, again or for the first time.
 func (in *testImport) run(t testing.TB, options map[string]string, paths ...string) {
 	t.Helper()
+	in.runWith(t, convert.ImportOptions{Roots: paths, Options: options})
+}
+
+// runWith imports by any options.
+func (in *testImport) runWith(t testing.TB, options convert.ImportOptions) {
+	t.Helper()
 	in.results = nil
+	options.Progress = func(r convert.FileResult) { in.results = append(in.results, r) }
 	var err error
-	in.summary, err = convert.Import(context.Background(), in.store, in.imports, convert.NewRegistry(in.vendor), convert.ImportOptions{
-		Roots: paths, Options: options,
-		Progress: func(r convert.FileResult) { in.results = append(in.results, r) },
-	})
+	in.summary, err = convert.Import(context.Background(), in.store, in.imports, convert.NewRegistry(in.vendor), options)
 	if err != nil {
 		t.Fatal(err)
 	}

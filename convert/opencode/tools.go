@@ -58,7 +58,7 @@ func (m *mapper) toolPart(rec record, info *partInfo, at place, run *convert.Run
 	key := schema.NewCallKey(at.turn, at.step, at.index)
 	emit(run, rec.created, schema.ActorModel, at.response, &schema.ModelOutput{
 		MessageID: rec.messageID,
-		Blocks:    []schema.Block{m.call(info, at.index, key, run)},
+		Blocks:    []schema.Block{m.call(rec, info, at.index, key, run)},
 	})
 	start, end := milliseconds(state.Time.Start), milliseconds(state.Time.End)
 	if start != nil {
@@ -76,7 +76,7 @@ func (m *mapper) toolPart(rec record, info *partInfo, at place, run *convert.Run
 	return true
 }
 
-func (m *mapper) call(info *partInfo, index int64, key schema.CallKey, run *convert.Run) schema.Block {
+func (m *mapper) call(rec record, info *partInfo, index int64, key schema.CallKey, run *convert.Run) schema.Block {
 	block := schema.Block{
 		Type: schema.BlockToolCall, Index: &index, CallKey: key,
 		VendorID: info.CallID, Name: info.Tool, Kind: schema.CallFunction,
@@ -89,7 +89,7 @@ func (m *mapper) call(info *partInfo, index int64, key schema.CallKey, run *conv
 	}
 	if input := info.State.Input; len(input) > 0 {
 		if m.isElided(input) {
-			block.Args = schema.At("/data/state/input")
+			block.Args = schema.At(rec.at + "/state/input")
 		} else if v, ok := schema.VendorJSON(input); ok && v.Kind() == '{' {
 			block.Args = v
 		} else {

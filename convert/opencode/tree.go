@@ -249,7 +249,7 @@ func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, 
 		return err
 	}
 	for _, msg := range messages {
-		if err := t.put(ctx, log, msg.file, tableMessage, msg.rowID, ""); err != nil {
+		if err := t.put(ctx, log, msg.file, tableMessage, msg.rowID, msg.id); err != nil {
 			return err
 		}
 		if len(msg.folders) == 0 {
@@ -260,6 +260,9 @@ func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, 
 				return err
 			}
 		}
+	}
+	if len(orphans) > 0 {
+		log.loseMissing()
 	}
 	for _, folder := range orphans {
 		log.rows.Findings().Add("message-file-missing", "message "+folder)
@@ -381,9 +384,9 @@ func (t *tree) put(ctx context.Context, log *sessionLog, f convert.File, table, 
 	if log.database[key] {
 		key.Table = supersededPrefix + table
 	}
-	return log.put(ctx, key, b, func(id string, b []byte) record {
+	return log.put(ctx, key, message, b, func(id string, b []byte) record {
 		rec := fromFile(key.Table, id, b)
-		if rec.messageID == "" {
+		if rec.messageID == "" && table == tablePart {
 			rec.messageID = message
 		}
 		return rec

@@ -17,7 +17,9 @@ type Vendor struct {
 	// Empty: `opencode`, looked up in the PATH.
 	Command string
 
-	limit int64 // of values that are read whole, in bytes; 0: maxInline
+	// Of what is read whole, in bytes; 0: maxInline, and [convert.MaxRecord] for
+	// files of `opencode export`.
+	limit, exportLimit int64
 }
 
 // optionEvents asks for the rows of table event, the tool's own history of
@@ -36,7 +38,7 @@ func (v Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Sourc
 	case convert.ClaimTree:
 		return importTree(ctx, m, src)
 	case convert.ClaimTranscript:
-		return importExportFile(ctx, m, src)
+		return importExportFile(ctx, m, src, cmp.Or(v.limit, maxInline), cmp.Or(v.exportLimit, convert.MaxRecord))
 	}
 	return fmt.Errorf("%s: not a kind of source that OpenCode has: %q", src.Group, src.Kind)
 }
