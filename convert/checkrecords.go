@@ -11,10 +11,34 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// CheckRecords looks through the records that an imported log mirrors for what an
-// import keeps without a word, since it is no damage to it, and what other tools
-// stumble over: two records on one line, bytes and characters that are none, and
-// counts of tokens that cannot be.
+// checkRecord counts what is wrong with a record of an append-only source and its
+// place, whatever it says; lines: its records should be lines. All of its bytes are
+// kept all the same.
+func checkRecord(rec *Record, lines bool, findings Findings) {
+	switch {
+	case rec.Damaged:
+		findings.Add("damaged-record", rec.Where())
+	case lines && rec.HasSep && len(rec.Sep) == 0:
+		findings.Add("glued-records", rec.Where())
+	}
+	if lines && rec.HasSep && len(rec.Sep) > 0 {
+		findings.Add("odd-separator", rec.Where())
+	}
+	if rec.Damaged || rec.Checked {
+		return
+	}
+	if !utf8.Valid(rec.Bytes) {
+		findings.Add("invalid-utf8", rec.Where())
+	}
+	if _, lone := oddCharacters(rec.Bytes); lone {
+		findings.Add("lone-surrogate", rec.Where())
+	}
+}
+
+// CheckRecords looks through the records that an imported log mirrors for what the
+// import of it did not count, since it is no damage to a session, and what other
+// tools stumble over: characters that are none, and counts of tokens that cannot
+// be.
 func CheckRecords(ctx context.Context, store format.Store, log format.LogID, findings Findings) error {
 	var where string
 	usage := schema.NewValidator(schema.ValidatorOptions{Report: func(p schema.Problem) {
@@ -38,9 +62,6 @@ func CheckRecords(ctx context.Context, store format.Store, log format.LogID, fin
 		if src.Part > 0 {
 			return nil
 		}
-		if src.Sep != nil && *src.Sep == "" {
-			findings.Add("glued-records", where)
-		}
 		record, err := RecordBytes(ctx, store, e.Event, e.Raw)
 		if errors.Is(err, ErrNoRecord) {
 			return nil
@@ -48,15 +69,18 @@ func CheckRecords(ctx context.Context, store format.Store, log format.LogID, fin
 		if err != nil {
 			return err
 		}
-		if !utf8.Valid(record) {
-			findings.Add("invalid-utf8", where)
-		}
 		nul, lone := oddCharacters(record)
 		if nul {
 			findings.Add("nul-byte", where)
 		}
+		if src.Row == nil {
+			return nil // the rest was counted as it was read
+		}
 		if lone {
 			findings.Add("lone-surrogate", where)
+		}
+		if !utf8.Valid(record) {
+			findings.Add("invalid-utf8", where)
 		}
 		return nil
 	})

@@ -88,24 +88,28 @@ type RecordSource interface {
 	// Next returns the next record, or io.EOF when only the end is left. The
 	// record's bytes are valid until the next call.
 	Next() (Record, error)
-	// End returns the bytes after the last record, Size how many bytes the source
-	// has, and SHA256 its digest in hexadecimal; valid after io.EOF.
+	// End returns the bytes after the last record and EndLine the line on which
+	// they begin, Size how many bytes the source has, and SHA256 its digest in
+	// hexadecimal; valid after io.EOF.
 	End() []byte
+	EndLine() int64
 	Size() int64
 	SHA256() string
 }
 
 // Outcome says what an import did to one log.
 type Outcome struct {
-	Name     LogName
-	Log      format.LogID
-	Status   OutcomeStatus
-	Head     format.Head // of the content that was imported
-	Bytes    int64       // of the source
-	Pending  int64       // of them wait, unfinished, in the import records
-	SHA256   string      // of the source, 64 hexadecimal digits; empty for rows
-	Records  int64
-	Appended int64 // entries
+	Name    LogName
+	Log     format.LogID
+	Status  OutcomeStatus
+	Head    format.Head // of the content that was imported
+	Bytes   int64       // of the source
+	Pending int64       // of them wait, unfinished, in the import records
+	// PendingLine is the 1-based line on which what waits begins.
+	PendingLine int64
+	SHA256      string // of the source, 64 hexadecimal digits; empty for rows
+	Records     int64
+	Appended    int64 // entries
 	// Sealed says that the entries were appended in sealed form: there is nothing
 	// left for [format.DirStore.Seal] to do.
 	Sealed   bool
@@ -138,8 +142,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		defer func() { m.readBuf = own.buf }()
 		reader = own
 	}
+	own, lines := reader.(*RecordReader)
 	held, again, name, err := identify(reader, t)
-	if own, ok := reader.(*RecordReader); ok && err == nil && again {
+	if lines && err == nil && again {
 		if _, err = t.Content.(io.Seeker).Seek(0, io.SeekStart); err == nil {
 			*own = *newRecordReader(t.Content, t.Final, own.buf)
 		}
@@ -164,10 +169,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 		}
 		out.Records++
+		checkRecord(&rec, lines, findings)
 		run := damagedRun(rec)
-		if rec.Damaged {
-			findings.Add("damaged-record", fmt.Sprintf("line %d", rec.Line))
-		} else {
+		if !rec.Damaged {
 			run = Run{Record: rec}
 			mapper.Map(&rec, &run)
 		}
@@ -183,8 +187,9 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 		return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 	}
 	end := reader.End()
-	if len(bytes.TrimSpace(end)) > 0 {
+	if text := bytes.TrimLeft(end, " \t\r\n"); len(text) > 0 {
 		out.Pending = int64(len(end))
+		out.PendingLine = reader.EndLine() + int64(bytes.Count(end[:len(end)-len(text)], []byte{'\n'}))
 	}
 	out.Bytes, out.SHA256 = reader.Size(), reader.SHA256()
 	out.Findings = findings.List()
@@ -304,6 +309,7 @@ type logWriter struct {
 	batch     [][]byte
 	batchSize int
 	appended  int64
+	put       map[string]bool // digests of blobs stored since the log was opened
 	tree      format.Frontier // of the entries compared; of all, unless w seals
 	head      format.Head     // of the log, when it was sealed
 }
@@ -448,14 +454,27 @@ func (w *logWriter) diverge(ctx context.Context, leaf format.Hash) error {
 	return err
 }
 
+// maxPut bounds how many blobs are remembered of a log.
+const maxPut = 10_000
+
+// putBlobs stores blobs that the log's entries to come refer to. A picture that is
+// repeated a thousand times is stored once: entries of this log name it, or will
+// before the store lets anybody collect it.
 func (w *logWriter) putBlobs(ctx context.Context, blobs []PendingBlob) error {
 	if w.m.dryRun {
 		return nil
 	}
 	for _, b := range blobs {
+		if w.put[b.Ref.Digest] {
+			continue
+		}
 		if _, _, err := w.m.store.PutBlob(ctx, bytes.NewReader(b.Data)); err != nil {
 			return err
 		}
+		if w.put == nil || len(w.put) == maxPut {
+			w.put = make(map[string]bool)
+		}
+		w.put[b.Ref.Digest] = true
 	}
 	return nil
 }

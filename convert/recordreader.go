@@ -105,6 +105,9 @@ func (r *RecordReader) Next() (Record, error) {
 // unfinished record that waits for its rest. Call it after Next gave io.EOF.
 func (r *RecordReader) End() []byte { return r.buf[r.pos:] }
 
+// EndLine returns the line on which the bytes after the last record begin.
+func (r *RecordReader) EndLine() int64 { return r.line }
+
 // Size returns how many bytes the source has; valid after io.EOF.
 func (r *RecordReader) Size() int64 { return r.total }
 

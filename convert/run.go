@@ -1,6 +1,10 @@
 package convert
 
-import "github.com/ownlog/ownlog/schema"
+import (
+	"fmt"
+
+	"github.com/ownlog/ownlog/schema"
+)
 
 // MappingVersion is the version of the rules by which vendor records become
 // entries. It is part of every derived log id: new rules make new logs.
@@ -28,6 +32,9 @@ type Record struct {
 	// Checked says that [format.CheckRaw] accepted the bytes already.
 	Checked bool
 }
+
+// Where says where a record of an append-only source stands, for findings.
+func (r *Record) Where() string { return fmt.Sprintf("line %d, offset %d", r.Line, r.Offset) }
 
 // Run is what one record became: one or more events. The mirror fills in the
 // members that are the same for every vendor (source, part, raw), encodes them

@@ -64,7 +64,7 @@ func (s *DirStore) putBlob(ctx context.Context, r io.Reader) (digest Hash, n int
 	// Once the blob has its name there is nothing to remove.
 	defer func() { _ = s.fs.Remove(tmp) }()
 	sum := sha256.New()
-	n, err = copyAt(ctx, f, io.TeeReader(r, sum))
+	n, err = copyAt(ctx, f, sum, r)
 	if err == nil {
 		err = s.sync(f)
 	}
@@ -112,15 +112,22 @@ func (s *DirStore) resyncBlob(path string, digest Hash) error {
 	return errors.Join(err, f.Close())
 }
 
-// copyAt writes what r gives to the beginning of f.
-func copyAt(ctx context.Context, f io.WriterAt, r io.Reader) (int64, error) {
-	buf := make([]byte, 256<<10)
+// copyAt writes what r gives to the beginning of f, and to sum.
+func copyAt(ctx context.Context, f io.WriterAt, sum io.Writer, r io.Reader) (int64, error) {
+	room := 256 << 10
+	if known, ok := r.(interface{ Len() int }); ok { // as of a [bytes.Reader]; one more to see its end
+		room = min(room, known.Len()+1)
+	}
+	buf := make([]byte, room)
 	off := int64(0)
 	for {
 		if err := ctx.Err(); err != nil {
 			return off, err
 		}
 		n, err := r.Read(buf)
+		if _, err := sum.Write(buf[:n]); err != nil {
+			return off, err
+		}
 		for done := 0; done < n; {
 			m, werr := f.WriteAt(buf[done:n], off)
 			if werr != nil {

@@ -36,6 +36,7 @@ type DirStore struct {
 	made map[string]bool // directories known to be there and durable
 
 	buffers sync.Pool // of *[]byte, for the lines of a batch
+	spare   spareSealBuffers
 	blobs   blobHold
 
 	// fallback has the logs and blobs that are not here.
@@ -103,6 +104,7 @@ func (s *DirStore) Dir() string { return s.root }
 func (s *DirStore) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.spare.Store(nil)
 	errs := []error{s.blobs.close()}
 	for id, l := range s.logs {
 		errs = append(errs, l.close())

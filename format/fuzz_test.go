@@ -1,9 +1,11 @@
 package format
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -178,11 +180,12 @@ func FuzzLockRecord(f *testing.F) {
 	})
 }
 
-// FuzzSealed: no file makes reading panic or hang.
+// FuzzSealed: no file makes reading panic or hang, and the text that is read of
+// one encodes to the same bytes.
 func FuzzSealed(f *testing.F) {
 	var file growingFile
 	h := header{log: fuzzLog}
-	w, err := newSealWriter(&file, &h, trimLF(appendHeader(nil, &h)))
+	w, err := newSealWriter(&file, new(spareSealBuffers), &h, trimLF(appendHeader(nil, &h)))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -197,10 +200,11 @@ func FuzzSealed(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(file))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		r := bytes.NewReader(b)
 		if s, err := openSealed(r, int64(len(b)), "f", fuzzLog, 0); err == nil {
 			_, _ = rehash(s.reader(), fuzzLog, 0)
+			encodesTheSame(t, s.reader())
 		}
 		frames := salvageFrames{f: r}
 		for {
@@ -211,6 +215,31 @@ func FuzzSealed(f *testing.F) {
 	})
 }
 
+// encodesTheSame fails if a line that is read encodes to other bytes.
+func encodesTheSame(t *testing.T, r *segmentReader) {
+	t.Helper()
+	h, raw, err := r.readHeader(fuzzLog, 0)
+	if err != nil {
+		return
+	}
+	if again := trimLF(appendHeader(nil, &h)); !bytes.Equal(again, raw) {
+		t.Errorf("header %q encodes to %q", raw, again)
+	}
+	for {
+		raw, off, err := r.nextLine()
+		if err != nil {
+			return
+		}
+		l, err := r.parse(raw, off)
+		if err != nil {
+			return
+		}
+		if again := trimLF(appendLine(nil, r.sum, l)); !bytes.Equal(again, raw) {
+			t.Errorf("line %q encodes to %q", raw, again)
+		}
+	}
+}
+
 // growingFile is a file in memory that is only written at its end.
 type growingFile []byte
 
@@ -219,16 +248,26 @@ func (g *growingFile) WriteAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// FuzzOpenSegment: no text makes recovery panic, and what it keeps is there.
+// FuzzOpenSegment: no text makes recovery panic; what it keeps is there, and
+// encodes to the same bytes. With fix, every line has the right checksum.
 func FuzzOpenSegment(f *testing.F) {
 	text := appendHeader(nil, &header{log: fuzzLog})
 	for i := range 3 {
 		text, _ = appendEntryLine(text, logSum(fuzzLog), int64(i), int64(i), []byte(`{"type":"x"}`))
 	}
-	f.Add(text, 0)
-	f.Add(text[:len(text)-1], 10)
-	f.Add(append(bytes.Clone(text), make([]byte, 600)...), 3)
-	f.Fuzz(func(t *testing.T, b []byte, _ int) {
+	f.Add(text, false)
+	f.Add(text[:len(text)-1], true)
+	f.Add(append(bytes.Clone(text), make([]byte, 600)...), true)
+	f.Add(appendHoleLine(bytes.Clone(text), logSum(fuzzLog), 3, 2, Hash{1}), true)
+	f.Add(appendSealLine(bytes.Clone(text), logSum(fuzzLog), 3, Hash{1}), true)
+	f.Fuzz(func(t *testing.T, b []byte, fix bool) {
+		if fix {
+			var fixed []byte
+			for line := range bytes.Lines(b) {
+				fixed = append(append(fixed, fixFirst(trimLF(line))...), line[len(trimLF(line)):]...)
+			}
+			b = fixed
+		}
 		s, err := scanOpenSegment(bytes.NewReader(b), "f", fuzzLog, 0)
 		if err != nil {
 			return
@@ -236,16 +275,61 @@ func FuzzOpenSegment(f *testing.F) {
 		if s.state.off > int64(len(b)) || s.batch.size > s.state.size || s.batch.off > s.state.off {
 			t.Errorf("state %+v, batch %+v of %d bytes", s.state, s.batch, len(b))
 		}
+		r := segmentReader{path: "f", src: newTextBlocks(bytes.NewReader(b), 0), open: true}
+		encodesTheSame(t, &r)
+		if s.verdict == verdictCorrupt {
+			return
+		}
+		if r.seq != s.state.size && s.state.off > 0 {
+			t.Errorf("recovery keeps %d entries, and a reader finds %d", s.state.size, r.seq)
+		}
 	})
+}
+
+// packStores are two stores in memory.
+func packStores(t testing.TB) (a, b *DirStore, disk *simProc) {
+	t.Helper()
+	disk = &simProc{disk: newSimDisk()}
+	var stores [2]*DirStore
+	for i, dir := range []string{"/a", "/b"} {
+		var err error
+		if stores[i], err = OpenDirStore(dir, withFS(disk)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return stores[0], stores[1], disk
+}
+
+// checkUnpack unpacks b: a pack that is refused leaves nothing behind, and one that
+// is taken can be packed again with the same heads.
+func checkUnpack(t *testing.T, b []byte) {
+	t.Helper()
+	to, other, disk := packStores(t)
+	opts := UnpackOptions{MaxBytes: 1 << 20}
+	first, err := to.Unpack(t.Context(), bytes.NewReader(b), opts)
+	if err != nil {
+		if list, err := disk.ReadDir("/a"); err != nil || len(list) > 0 {
+			t.Errorf("a refused pack left %v behind, %v", list, err)
+		}
+		return
+	}
+	var logs []LogID
+	for _, h := range first.Heads {
+		logs = append(logs, h.Log)
+	}
+	var packed bytes.Buffer
+	if _, err := to.Pack(t.Context(), &packed, logs, first.Imports); err != nil {
+		t.Fatalf("what was unpacked cannot be packed: %v", err)
+	}
+	again, err := other.Unpack(t.Context(), &packed, opts)
+	if err != nil || !slices.Equal(again.Heads, first.Heads) {
+		t.Errorf("heads %v, and packed again %v, %v", first.Heads, again.Heads, err)
+	}
 }
 
 // FuzzPack: no pack makes unpacking panic or leave something behind.
 func FuzzPack(f *testing.F) {
-	disk := newSimDisk()
-	s, err := OpenDirStore("/a", withFS(&simProc{disk: disk}))
-	if err != nil {
-		f.Fatal(err)
-	}
+	s, _, _ := packStores(f)
 	if _, err := s.Append(f.Context(), fuzzLog, 0, [][]byte{[]byte(`{"type":"x"}`)}); err != nil {
 		f.Fatal(err)
 	}
@@ -254,18 +338,46 @@ func FuzzPack(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(packed.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		proc := &simProc{disk: newSimDisk()}
-		to, err := OpenDirStore("/b", withFS(proc))
-		if err != nil {
-			t.Fatal(err)
+	f.Fuzz(checkUnpack)
+}
+
+// FuzzPackMembers is FuzzPack behind the tar's own checksums: a manifest, a
+// segment and another member of any name, type and content.
+func FuzzPackMembers(f *testing.F) {
+	text := appendHeader(nil, &header{log: fuzzLog})
+	text, leaf := appendEntryLine(text, logSum(fuzzLog), 0, 0, []byte(`{"type":"x"}`))
+	text = appendSealLine(text, logSum(fuzzLog), 1, leaf)
+	head := Head{Log: fuzzLog, Size: 1, Root: leaf}.String()
+	f.Add([]byte(`{"ownlog":1,"heads":["`+head+`"],"ancestors":[]}`), text, "notes/"+fuzzLog.String()+"/1", byte(tar.TypeReg), []byte("note"))
+	f.Add([]byte(`{"ownlog":1,"heads":["`+head+`"],"ancestors":[],"imports":{"a":[1.0]},"more":1}`), text, "../x", byte(tar.TypeSymlink), []byte("/etc"))
+	f.Add([]byte(`{"ownlog":2,"heads":[]}`), text, "blobs/sha256/e3/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", byte(tar.TypeReg), []byte{})
+	f.Fuzz(func(t *testing.T, manifest, segment []byte, name string, kind byte, content []byte) {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, m := range []struct {
+			name    string
+			kind    byte
+			content []byte
+		}{
+			{manifestName, tar.TypeReg, manifest},
+			{"logs/" + fuzzLog.String() + "/0000000000000000.jsonl", tar.TypeReg, segment},
+			{name, kind, content},
+		} {
+			h := tar.Header{Typeflag: m.kind, Name: m.name, Size: int64(len(m.content)), Mode: 0o600}
+			if m.kind != tar.TypeReg {
+				h.Size, h.Linkname = 0, string(m.content)
+			}
+			if w.WriteHeader(&h) != nil {
+				return
+			}
+			if _, err := w.Write(m.content); err != nil && h.Size > 0 {
+				return
+			}
 		}
-		if _, err := to.Unpack(t.Context(), bytes.NewReader(b), UnpackOptions{MaxBytes: 1 << 20}); err == nil {
+		if w.Close() != nil {
 			return
 		}
-		if list, err := proc.ReadDir("/b"); err != nil || len(list) > 0 {
-			t.Errorf("a refused pack left %v behind, %v", list, err)
-		}
+		checkUnpack(t, b.Bytes())
 	})
 }
 

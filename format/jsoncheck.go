@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,26 +29,41 @@ type jsonRules struct {
 // It is written by hand because every appended byte goes through it; a test
 // compares it with package jsontext.
 func checkJSON(b []byte, rules jsonRules) error {
-	c := jsonCheck{b: b, rules: rules}
-	if err := c.run(); err != nil {
-		return fmt.Errorf("at byte %d: %w", c.p, err)
-	}
-	return nil
+	c := beginCheck(b, rules)
+	return c.end(c.run())
 }
 
 // checkMembers is checkJSON for the members of an object, from the first name
 // on, without the object's braces.
 func checkMembers(b []byte, rules jsonRules) error {
-	c := jsonCheck{b: b, rules: rules, members: true, depth: 1}
-	c.open[0] = '{'
+	c := beginCheck(b, rules)
+	c.members, c.depth, c.open[0], c.base[0] = true, 1, '{', 0
 	err := c.name()
 	if err == nil {
 		err = c.run()
 	}
+	return c.end(err)
+}
+
+// checks are not in use. What was in use has room for names.
+var checks = sync.Pool{New: func() any { return new(jsonCheck) }}
+
+func beginCheck(b []byte, rules jsonRules) *jsonCheck {
+	c := checks.Get().(*jsonCheck)
+	c.b, c.p, c.rules, c.members, c.depth, c.names = b, 0, rules, false, 0, c.names[:0]
+	return c
+}
+
+// end gives c back, and says where the error is.
+func (c *jsonCheck) end(err error) error {
 	if err != nil {
-		return fmt.Errorf("at byte %d: %w", c.p, err)
+		err = fmt.Errorf("at byte %d: %w", c.p, err)
+		clear(c.many[:]) // of the objects that are still open
 	}
-	return nil
+	c.b, c.many[0] = nil, nil
+	clear(c.names[:cap(c.names)]) // they are parts of b
+	checks.Put(c)
+	return err
 }
 
 type jsonCheck struct {
@@ -288,7 +305,9 @@ func (c *jsonCheck) str() (escaped bool, err error) {
 		for len(b)-p >= 8 {
 			v := binary.LittleEndian.Uint64(b[p:])
 			quote, slash := v^(ones*'"'), v^(ones*'\\')
-			if (v|(v-ones*0x20)|(quote-ones)|(slash-ones))&highs != 0 {
+			if odd := (v | (v - ones*0x20) | (quote - ones) | (slash - ones)) & highs; odd != 0 {
+				// The lowest mark is true, whatever borrows did to those above it.
+				p += bits.TrailingZeros64(odd) / 8
 				break
 			}
 			p += 8

@@ -158,3 +158,26 @@ func TestCheckEntry(t *testing.T) {
 		}
 	}
 }
+
+// A check knows nothing of the one before it, whose memory it uses.
+func TestCheckMembersStartsAnew(t *testing.T) {
+	var many []string
+	for i := range fewNames + 5 {
+		many = append(many, strconv.Quote("n"+strconv.Itoa(i))+":0")
+	}
+	members := []byte(strings.Join(many, ","))
+	rules := jsonRules{depth: MaxDepth, ijson: true}
+	for range 3 {
+		if err := checkMembers(members, rules); err != nil {
+			t.Fatal(err)
+		}
+		// Broken off with two objects open.
+		broken := []byte(`"a":{` + string(members) + `,"b":{"c":`)
+		if err := checkMembers(broken, rules); !errors.Is(err, errEnd) {
+			t.Fatalf("%v, want %v", err, errEnd)
+		}
+		if err := checkMembers(append(members, ",\"n3\":1"...), rules); !errors.Is(err, errDuplicate) {
+			t.Fatalf("%v, want %v", err, errDuplicate)
+		}
+	}
+}

@@ -183,8 +183,8 @@ func parseLine(b []byte, sum uint32) (line, *fault) {
 			return line{}, &fault{ruleLineShape, "entry of the line", "one object and the closing brace", printable(b[q:])}
 		}
 		l.kind, l.entry, l.framed = lineEntry, b[q:len(b)-1], b[q-1:len(b)-1]
-		if end, depth := scanObject(l.entry); end != len(l.entry) || depth > MaxDepth {
-			return line{}, &fault{ruleLineSplit, "entry of the line is not one object", fmt.Sprintf("its end at byte %d, nesting at most %d", len(l.entry), MaxDepth), fmt.Sprintf("byte %d, nesting %d", end, depth)}
+		if f := checkSplit(l.entry); f != nil {
+			return line{}, f
 		}
 		if len(l.entry) > MaxEntry {
 			return line{}, &fault{ruleLineSize, "entry too long", fmt.Sprintf("at most %d bytes", MaxEntry), strconv.Itoa(len(l.entry))}
@@ -200,6 +200,18 @@ func parseLine(b []byte, sum uint32) (line, *fault) {
 		return line{}, &fault{ruleLineShape, "leaf of the hole", "64 hexadecimal digits", printable(b[q:])}
 	}
 	return l, nil
+}
+
+// checkSplit tells whether an entry's bytes are one object.
+func checkSplit(entry []byte) *fault {
+	if surelyObject(entry) {
+		return nil
+	}
+	end, depth := scanObject(entry)
+	if len(entry) > 0 && end == len(entry) && depth <= MaxDepth {
+		return nil
+	}
+	return &fault{ruleLineSplit, "entry of the line is not one object", fmt.Sprintf("its end at byte %d, nesting at most %d", len(entry), MaxDepth), fmt.Sprintf("byte %d, nesting %d", end, depth)}
 }
 
 func parseSeal(b []byte, sum uint32) (line, *fault) {

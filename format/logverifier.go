@@ -32,6 +32,23 @@ type logVerifier struct {
 	expect []Head
 	holes  map[int64]hole // by entry
 	blobs  map[Hash]bool
+
+	buffers *checkBuffers
+}
+
+// checkBuffers returns the buffers of this verification; done gives them back.
+func (v *logVerifier) checkBuffers() *checkBuffers {
+	if v.buffers == nil {
+		v.buffers = allCheckBuffers.Get().(*checkBuffers)
+	}
+	return v.buffers
+}
+
+func (v *logVerifier) done() {
+	if v.buffers != nil {
+		allCheckBuffers.Put(v.buffers)
+		v.buffers = nil
+	}
 }
 
 // hole is an entry that was redacted and not named yet.
@@ -79,6 +96,7 @@ func (v *logVerifier) addErr(log LogID, path string, err error) error {
 
 // run verifies the log.
 func (v *logVerifier) run(ctx context.Context) error {
+	defer v.done()
 	lineage, err := v.lineage()
 	if err != nil {
 		return err

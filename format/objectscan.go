@@ -8,7 +8,7 @@ import "bytes"
 // not begin with a brace, and len(b)+1 if the object does not end in b.
 //
 // It is the check that every reader makes before it believes an entry's leaf;
-// it is no JSON parser.
+// it is no JSON parser. [surelyObject] answers faster where all is well.
 func scanObject(b []byte) (end, deepest int) {
 	if len(b) == 0 || b[0] != '{' {
 		return 0, 0

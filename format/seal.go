@@ -202,7 +202,7 @@ func (l *dirLog) beginSealed(group []span, h *header) (t *sealedTemp, err error)
 	}
 	if len(group) == 0 {
 		line := appendHeader(nil, h)
-		t.w, err = newSealWriter(t.file, h, line[:len(line)-1])
+		t.w, err = newSealWriter(t.file, &l.store.spare, h, line[:len(line)-1])
 	}
 	for i := range group {
 		if err == nil {
@@ -290,7 +290,7 @@ func (t *sealedTemp) copySegment(g *span) error {
 		return err
 	}
 	if t.w == nil {
-		t.w, err = newSealWriter(t.file, &h, raw)
+		t.w, err = newSealWriter(t.file, &t.l.store.spare, &h, raw)
 	} else if h.frontier.Root() != t.w.frontier.Root() {
 		bad := &fault{ruleFrontier, "frontier of the header", t.w.frontier.Root().String(), h.frontier.Root().String()}
 		err = bad.at(r.path, 0, 1, g.first)
@@ -470,7 +470,7 @@ func (s *DirStore) keepTorn(l *dirLog, path string, first, off int64) (err error
 	if err != nil {
 		return err
 	}
-	_, err = copyAt(context.Background(), t, io.NewSectionReader(f, off, st.Size-off))
+	_, err = copyAt(context.Background(), t, io.Discard, io.NewSectionReader(f, off, st.Size-off))
 	if err == nil {
 		err = s.sync(t)
 	}

@@ -270,7 +270,7 @@ func TestAppendSealedHoldsBlobs(t *testing.T) {
 func TestSealWriterReadsBack(t *testing.T) {
 	var file growingFile
 	h := header{log: fuzzLog}
-	w, err := newSealWriter(&file, &h, trimLF(appendHeader(nil, &h)))
+	w, err := newSealWriter(&file, new(spareSealBuffers), &h, trimLF(appendHeader(nil, &h)))
 	if err != nil {
 		t.Fatal(err)
 	}

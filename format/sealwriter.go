@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -28,6 +28,7 @@ type sealWriter struct {
 	index    index
 	frontier Frontier
 	trailer  []byte
+	spare    *spareSealBuffers
 	*sealBuffers
 }
 
@@ -40,14 +41,23 @@ type sealBuffers struct {
 	back   []byte // packed, decoded again
 }
 
-var sealBufferPool = sync.Pool{New: func() any {
+// spareSealBuffers are the buffers of the segment that was sealed last, for the
+// next one. A [sync.Pool] would keep a set for each processor, and make each anew
+// after two garbage collections: most of what an import of many sessions allocates.
+type spareSealBuffers struct{ atomic.Pointer[sealBuffers] }
+
+// take returns buffers, new ones if none are spare.
+func (p *spareSealBuffers) take() *sealBuffers {
+	if b := p.Swap(nil); b != nil {
+		return b
+	}
 	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine), back: make([]byte, 0, frameTarget+maxLine)}
-}}
+}
 
 // newSealWriter begins a segment with the line of a header, without its LF.
-func newSealWriter(w io.WriterAt, h *header, line []byte) (*sealWriter, error) {
-	s := &sealWriter{w: w, sum: logSum(h.log), seq: h.first, frontier: h.frontier.Clone()}
-	s.sealBuffers = sealBufferPool.Get().(*sealBuffers)
+func newSealWriter(w io.WriterAt, spare *spareSealBuffers, h *header, line []byte) (*sealWriter, error) {
+	s := &sealWriter{w: w, sum: logSum(h.log), seq: h.first, frontier: h.frontier.Clone(), spare: spare}
+	s.sealBuffers = spare.take()
 	s.index.first = h.first
 	s.block.first = h.first
 	s.lines = append(append(s.lines[:0], line...), '\n')
@@ -57,7 +67,7 @@ func newSealWriter(w io.WriterAt, h *header, line []byte) (*sealWriter, error) {
 // release gives the buffers back. It may be called again.
 func (s *sealWriter) release() {
 	if s.sealBuffers != nil {
-		sealBufferPool.Put(s.sealBuffers)
+		s.spare.Store(s.sealBuffers)
 		s.sealBuffers = nil
 	}
 }

@@ -65,7 +65,7 @@ func (s *segmentVerifier) run(ctx context.Context) error {
 var errPartOver = fmt.Errorf("the rest is not needed: %w", io.EOF)
 
 func (s *segmentVerifier) checker() *blockChecker {
-	return &blockChecker{sum: logSum(s.part.log()), strict: s.part.opts.Strict && !s.trial, facts: !s.trial}
+	return &blockChecker{buffers: s.part.checkBuffers(), sum: logSum(s.part.log()), strict: s.part.opts.Strict && !s.trial, facts: !s.trial, texts: s.part.opts.Entry != nil}
 }
 
 // runText verifies a text segment up to its seal or the next segment.
@@ -228,7 +228,7 @@ func (s *segmentVerifier) frame(ctx context.Context, b *checkedBlock) error {
 		s.add(at(&fault{ruleSeal, "frame after the seal", "the index", "a frame"}))
 		return errSegmentOver
 	}
-	if b.unended || len(b.data) == 0 {
+	if b.unended || b.size == 0 {
 		s.add(at(&fault{ruleFrameLines, "the frame does not end with a line", "LF", "no LF"}))
 		return errSegmentOver
 	}
@@ -376,7 +376,7 @@ func (s *segmentVerifier) block(ctx context.Context, b *checkedBlock) error {
 		}
 	}
 	if !s.trial {
-		s.part.report.TextBytes += int64(len(b.data))
+		s.part.report.TextBytes += b.size
 		if err := s.part.take(ctx, b.facts, end, s.path); err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func (u *unpacker) write(ctx context.Context, rel string, r io.Reader) (digest H
 		return digest, err
 	}
 	sum := sha256.New()
-	if _, err = copyAt(ctx, f, io.TeeReader(r, sum)); err == nil {
+	if _, err = copyAt(ctx, f, sum, r); err == nil {
 		err = u.store.sync(f)
 	}
 	sum.Sum(digest[:0])

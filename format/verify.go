@@ -123,6 +123,7 @@ func VerifyFile(ctx context.Context, path string, opts VerifyOptions) (VerifyRep
 
 // runFile verifies one segment.
 func (v *logVerifier) runFile(ctx context.Context, path string) error {
+	defer v.done()
 	file, err := v.fs.Open(path, os.O_RDONLY)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type checkedBlock struct {
 	packed  []byte // the stored frame
 
 	// What was found.
+	size    int64 // bytes of the text
 	header  []byte
 	lines   []checkedLine
 	facts   []facts
@@ -40,33 +41,48 @@ type checkedBlock struct {
 	done    chan struct{}
 }
 
-// checkedBlocks keeps blocks with their buffers, some megabytes each.
-var checkedBlocks = sync.Pool{New: func() any { return &checkedBlock{done: make(chan struct{}, 1)} }}
+// checkBuffers are the buffers of one verification, some megabytes for each
+// processor. Segment after segment is checked with the same ones.
+type checkBuffers struct {
+	blocks []*checkedBlock
+	// texts are for decoded frames whose bytes are not needed after the check.
+	texts [][]byte
+}
+
+// allCheckBuffers keeps them between verifications.
+var allCheckBuffers = sync.Pool{New: func() any {
+	workers := runtime.GOMAXPROCS(0)
+	// One block more than workers keeps all of them busy while one is used.
+	b := &checkBuffers{blocks: make([]*checkedBlock, workers+1), texts: make([][]byte, workers)}
+	for i := range b.blocks {
+		b.blocks[i] = &checkedBlock{done: make(chan struct{}, 1)}
+	}
+	return b
+}}
 
 // blockChecker checks blocks on all processors and gives them out in order.
 type blockChecker struct {
-	sum    uint32
-	strict bool
-	facts  bool
+	buffers *checkBuffers
+	sum     uint32
+	strict  bool
+	facts   bool
+	// texts says that the entries of the lines are needed after the check. Else
+	// frames are decoded into one buffer for each processor: fresh memory costs as
+	// much as decoding into it.
+	texts bool
 }
 
 // run reads blocks from next until io.EOF and calls use with each, in order,
 // after it was checked. Buffers of blocks are used again after use returns.
 func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, use func(*checkedBlock) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	// One block more than workers keeps all of them busy while one is used.
-	free := make(chan *checkedBlock, workers+1)
-	for range workers + 1 {
-		free <- checkedBlocks.Get().(*checkedBlock)
+	blocks := len(c.buffers.blocks)
+	free := make(chan *checkedBlock, blocks)
+	for _, b := range c.buffers.blocks {
+		free <- b
 	}
-	defer func() {
-		for range workers + 1 {
-			checkedBlocks.Put(<-free)
-		}
-	}()
-	work := make(chan *checkedBlock, workers+1)
-	order := make(chan *checkedBlock, workers+1)
+	work := make(chan *checkedBlock, blocks)
+	order := make(chan *checkedBlock, blocks)
 	var wg sync.WaitGroup
 	var readErr error
 	wg.Add(1)
@@ -89,12 +105,13 @@ func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, 
 			order <- b
 		}
 	}()
-	for range workers {
+	for i := range c.buffers.texts {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
+			text := &c.buffers.texts[i]
 			for b := range work {
-				c.check(b)
+				c.checkIn(b, text)
 				b.done <- struct{}{}
 			}
 		}()
@@ -124,6 +141,25 @@ func (c *blockChecker) run(ctx context.Context, next func(*checkedBlock) error, 
 	return outer
 }
 
+// checkIn checks one block. If its text is not needed any more after that, it
+// is decoded into the buffer given.
+func (c *blockChecker) checkIn(b *checkedBlock, text *[]byte) {
+	if !b.isFrame || b.first || c.texts {
+		c.check(b)
+		return
+	}
+	own := b.data
+	b.data = *text
+	c.check(b)
+	if b.bad == nil {
+		*text = b.data
+	}
+	b.data, b.header = own, nil
+	for i := range b.lines {
+		b.lines[i].entry, b.lines[i].framed = nil, nil
+	}
+}
+
 // check checks one block.
 func (c *blockChecker) check(b *checkedBlock) {
 	b.header, b.lines, b.facts, b.unended, b.bad = nil, b.lines[:0], nil, false, nil
@@ -139,6 +175,11 @@ func (c *blockChecker) check(b *checkedBlock) {
 	}
 	var summary blockSummary
 	data := b.data
+	b.size = int64(len(data))
+	if cap(b.lines) == 0 {
+		const usual = 2 << 10 // bytes of a line, so that the slice seldom grows
+		b.lines = make([]checkedLine, 0, len(data)/usual)
+	}
 	b.end = 0
 	for len(data) > 0 {
 		n := bytes.IndexByte(data, '\n')

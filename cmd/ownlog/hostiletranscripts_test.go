@@ -59,7 +59,7 @@ var hostileTranscripts = []hostileInput{
 	},
 	{
 		name: "last record cut off by a crash", lay: func(h *hostileRun) { h.write("in.jsonl", recordA+"\n"+recordB[:100]) },
-		args: "import IN", out: imported(2), err: `the last 101 bytes are an unfinished record; they wait for the rest`, kept: inJSONL,
+		args: "import IN", out: imported(2), err: `the last 101 bytes are an unfinished record, on line 2, from offset 253; they wait for the rest`, kept: inJSONL,
 	},
 	{
 		name: "last record cut off inside a character", lay: func(h *hostileRun) { h.write("in.jsonl", recordA+"\n"+said(someSession, uuidB, uuidA, "\"\xe4\xb8")) },
@@ -71,7 +71,7 @@ var hostileTranscripts = []hostileInput{
 	},
 	{
 		name: "two records on one line", lay: transcript(recordA + recordB),
-		args: "import IN", out: imported(3), kept: inJSONL,
+		args: "import IN", out: imported(3) + `\n  finding: glued-records, 1 times, first at line 1, offset 253\n`, kept: inJSONL,
 	},
 	{
 		name: "a run of NUL bytes where a sector was lost", lay: transcript(recordA, strings.Repeat("\x00", 4096), recordB),
@@ -212,6 +212,6 @@ var hostileTranscripts = []hostileInput{
 	},
 	{
 		name: "standard input that is cut off", args: "import -", stdin: recordA + "\n" + recordB[:40], out: imported(2),
-		err: `the last 41 bytes are an unfinished record`,
+		err: `the last 41 bytes are an unfinished record, on line 2, `,
 	},
 }

@@ -53,7 +53,8 @@ func (v *importView) file(r convert.FileResult) {
 			fmt.Fprintf(&v.out, "%-9s  %-11s  %s  %s\n", o.Status, r.Vendor, o.Head, r.Path)
 		}
 		if o.Pending > 0 {
-			fmt.Fprintf(v.err, "ownlog: %s: the last %d bytes are an unfinished record; they wait for the rest (--final takes them as they are)\n", r.Path, o.Pending)
+			fmt.Fprintf(v.err, "ownlog: %s: the last %d bytes are an unfinished record, on line %d, from offset %d; they wait for the rest (--final takes them as they are)\n",
+				r.Path, o.Pending, o.PendingLine, o.Bytes-o.Pending)
 		}
 	}
 	switch {
@@ -144,6 +145,7 @@ type importOutcome struct {
 	Records  int64                 `json:"records"`
 	Appended int64                 `json:"appended"`
 	Pending  int64                 `json:"pending,omitzero"`
+	Line     int64                 `json:"pending_line,omitzero"`
 	Findings []convert.Finding     `json:"findings,omitzero"`
 	Fidelity []schema.FidelityItem `json:"fidelity,omitzero"`
 }
@@ -159,7 +161,7 @@ func importFileJSON(r convert.FileResult) importFile {
 		}
 		doc.Outcomes = append(doc.Outcomes, importOutcome{
 			Log: o.Log.String(), Kind: o.Name.Kind, Status: o.Status, Head: o.Head.String(), SHA256: o.SHA256,
-			Records: o.Records, Appended: o.Appended, Pending: o.Pending, Findings: o.Findings, Fidelity: fidelity,
+			Records: o.Records, Appended: o.Appended, Pending: o.Pending, Line: o.PendingLine, Findings: o.Findings, Fidelity: fidelity,
 		})
 	}
 	return doc

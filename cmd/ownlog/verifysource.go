@@ -74,7 +74,7 @@ func (v *verification) sourceFile(ctx context.Context, store format.Store, r con
 		}
 		if o.Pending > 0 {
 			v.found(&doc, verifyFinding{
-				Level: string(schema.LevelNote), Rule: sourceUnfinished, File: r.Path,
+				Level: string(schema.LevelNote), Rule: sourceUnfinished, File: r.Path, Line: o.PendingLine,
 				Message: fmt.Sprintf("the last %d bytes are an unfinished record", o.Pending),
 			})
 		}
@@ -92,6 +92,7 @@ func sourceFinding(path string, f convert.Finding) verifyFinding {
 		Message: fmt.Sprintf("%s, %d times, first at %s", strings.ReplaceAll(f.Code, "-", " "), f.Count, f.Where),
 	}
 	if text, ok := strings.CutPrefix(f.Where, "line "); ok {
+		text, _, _ = strings.Cut(text, ",")
 		if line, err := strconv.ParseInt(text, 10, 64); err == nil {
 			out.Line = line
 		}
@@ -106,6 +107,8 @@ func sourceLevel(code string) schema.Level {
 	case "damaged-record", "event-rows-damaged", "file-not-json", "message-file-missing", "project-damaged",
 		"row-unreadable", "session-file-missing", "session-row-missing":
 		return schema.LevelError
+	case "odd-separator":
+		return schema.LevelNote
 	}
 	return schema.LevelWarning
 }

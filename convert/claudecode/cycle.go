@@ -12,7 +12,7 @@ type edges struct{ list map[string]edge }
 
 type edge struct {
 	parent string
-	line   int64
+	at     place
 }
 
 // ahead says that a record names a parent that was not seen yet.
@@ -23,18 +23,18 @@ func (e *edges) ahead() {
 }
 
 // add notes a record's parent. The first record of an id counts.
-func (e *edges) add(id, parent string, line int64) {
+func (e *edges) add(id, parent string, at place) {
 	if id == parent {
 		e.ahead()
 	}
 	if _, known := e.list[id]; e.list != nil && !known {
-		e.list[id] = edge{parent, line}
+		e.list[id] = edge{parent, at}
 	}
 }
 
-// cycles returns the first line of each circle, in order.
-func (e *edges) cycles() []int64 {
-	var lines []int64
+// cycles returns the place of the first record of each circle, in order.
+func (e *edges) cycles() []place {
+	var places []place
 	walk := make(map[string]int) // by id: the number of the walk that came there
 	for n, start := range slices.Sorted(maps.Keys(e.list)) {
 		id := start
@@ -47,13 +47,15 @@ func (e *edges) cycles() []int64 {
 			id = next.parent
 		}
 		if at, ok := e.list[id]; ok && walk[id] == n+1 {
-			first := at.line
+			first := at.at
 			for next := at.parent; next != id; next = e.list[next].parent {
-				first = min(first, e.list[next].line)
+				if p := e.list[next].at; p.compare(first) < 0 {
+					first = p
+				}
 			}
-			lines = append(lines, first)
+			places = append(places, first)
 		}
 	}
-	slices.Sort(lines)
-	return lines
+	slices.SortFunc(places, place.compare)
+	return places
 }

@@ -42,26 +42,26 @@ func TestDamagedInput(t *testing.T) {
 	for _, test := range []struct {
 		name, content string
 		records       int64
-		finding       string
+		finding       string // and where; empty: none
 	}{
 		{"whole", one + "\n" + two + "\n", 2, ""},
 		{"torn last line", one + "\n" + two[:40], 1, ""},
 		{"no final newline", one + "\n" + two, 2, ""},
-		{"NUL block", one + "\n" + strings.Repeat("\x00", 600) + "\n" + two + "\n", 3, "damaged-record"},
-		{"glued on one line", one + two + "\n", 2, ""},
-		{"lone surrogate", strings.Replace(one, "one", `\ud800`, 1) + "\n" + two + "\n", 2, ""},
-		{"invalid UTF-8", strings.Replace(one, "one", "\xff\xfe", 1) + "\n" + two + "\n", 2, ""},
-		{"duplicate uuid", one + "\n" + one + "\n", 2, FindingDuplicate},
-		{"dangling parent", two + "\n", 1, FindingDangling},
-		{"cycle", strings.Replace(one, "null", `"b"`, 1) + "\n" + two + "\n", 2, ""},
-		{"CRLF, BOM and blank lines", "\xef\xbb\xbf" + one + "\r\n\r\n \t" + two + "\r\n", 2, ""},
-		{"garbage line", one + "\nnot JSON\n" + two + "\n", 3, "damaged-record"},
-		{"array line", one + "\n[1,2]\n" + two + "\n", 3, "damaged-record"},
+		{"NUL block", one + "\n" + strings.Repeat("\x00", 600) + "\n" + two + "\n", 3, "damaged-record line 2, offset 103"},
+		{"glued on one line", one + two + "\n", 2, "glued-records line 1, offset 102"},
+		{"lone surrogate", strings.Replace(one, "one", `\ud800`, 1) + "\n" + two + "\n", 2, "lone-surrogate line 1, offset 0"},
+		{"invalid UTF-8", strings.Replace(one, "one", "\xff\xfe", 1) + "\n" + two + "\n", 2, "invalid-utf8 line 1, offset 0"},
+		{"duplicate uuid", one + "\n" + one + "\n", 2, FindingDuplicate + " line 2, offset 103"},
+		{"dangling parent", two + "\n", 1, FindingDangling + " line 1, offset 0"},
+		{"cycle", strings.Replace(one, "null", `"b"`, 1) + "\n" + two + "\n", 2, FindingCycle + " line 1, offset 0"},
+		{"CRLF, BOM and blank lines", "\xef\xbb\xbf" + one + "\r\n\r\n \t" + two + "\r\n", 2, "odd-separator line 1, offset 3"},
+		{"garbage line", one + "\nnot JSON\n" + two + "\n", 3, "damaged-record line 2, offset 103"},
+		{"array line", one + "\n[1,2]\n" + two + "\n", 3, "damaged-record line 2, offset 103"},
 		{"over several lines", strings.ReplaceAll(one, ",", ",\n") + "\n" + two + "\n", 2, ""},
-		{"wrong types", `{"type":"assistant","message":[],"uuid":3}` + "\n" + two + "\n", 2, FindingUnexpected},
+		{"wrong types", `{"type":"assistant","message":[],"uuid":3}` + "\n" + two + "\n", 2, FindingUnexpected + " line 1, offset 0"},
 		{"deep nesting", `{"type":"user","sessionId":"s","message":{"content":[{"type":"x","y":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}]}}` + "\n", 1, ""},
-		{"a long damaged line before the one that names the session", strings.Repeat("y", 1<<20+1) + "\n" + two + "\n", 2, "damaged-record"},
-		{"long line", `{"type":"user","sessionId":"s","message":{"content":"` + strings.Repeat("long", 500_000) + `"}}` + "\n" + two, 2, ""},
+		{"a long damaged line before the one that names the session", strings.Repeat("y", 1<<20+1) + "\n" + two + "\n", 2, "damaged-record line 1, offset 0"},
+		{"long line", `{"type":"user","sessionId":"s","message":{"content":"` + strings.Repeat("long", 500_000) + `"}}` + "\n" + two, 2, FindingDangling + " line 2, offset 2000057"},
 	} {
 		out, back := mirror(t, []byte(test.content), false)
 		if !bytes.Equal(back, []byte(test.content)) {
@@ -72,10 +72,10 @@ func TestDamagedInput(t *testing.T) {
 		}
 		var found bool
 		for _, f := range out.Findings {
-			found = found || f.Code == test.finding
+			found = found || f.Code+" "+f.Where == test.finding
 		}
-		if test.finding != "" && !found {
-			t.Errorf("%s: no finding %s among %+v", test.name, test.finding, out.Findings)
+		if test.finding != "" && !found || test.finding == "" && len(out.Findings) > 0 {
+			t.Errorf("%s: want finding %q, got %+v", test.name, test.finding, out.Findings)
 		}
 	}
 }

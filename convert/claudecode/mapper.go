@@ -1,7 +1,7 @@
 package claudecode
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"slices"
 
@@ -36,7 +36,7 @@ type mapper struct {
 	responses map[stepKey]int64   // step of a response by turn and message id
 	indexes   map[response]int64  // calls by response
 	calls     calls
-	pending   map[string]int64 // parents not seen yet, with the first line that names them
+	pending   map[string]place // parents not seen yet, with the first record that names them
 	edges     edges
 
 	failures    int64  // model.failed since the last output
@@ -60,7 +60,7 @@ func newMapper(findings convert.Findings) *mapper {
 		responses: make(map[stepKey]int64),
 		indexes:   make(map[response]int64),
 		calls:     make(calls),
-		pending:   make(map[string]int64),
+		pending:   make(map[string]place),
 	}
 }
 
@@ -68,7 +68,7 @@ func newMapper(findings convert.Findings) *mapper {
 func (m *mapper) Map(rec *convert.Record, run *convert.Run) {
 	r := &m.rec
 	r.read(rec.Bytes)
-	w := &writer{mapper: m, rec: r, line: rec.Line}
+	w := &writer{mapper: m, rec: r, at: place{rec.Line, rec.Offset}}
 	typ := r.text(fType, "type")
 	w.node = r.node()
 	if !m.named {
@@ -144,19 +144,28 @@ func (m *mapper) End() {
 	if m.findings == nil {
 		return
 	}
-	for _, line := range slices.Sorted(maps.Values(m.pending)) {
-		m.findings.Add(FindingDangling, fmt.Sprintf("line %d", line))
+	for _, at := range slices.SortedFunc(maps.Values(m.pending), place.compare) {
+		m.findings.Add(FindingDangling, at.String())
 	}
-	for _, line := range m.edges.cycles() {
-		m.findings.Add(FindingCycle, fmt.Sprintf("line %d", line))
+	for _, at := range m.edges.cycles() {
+		m.findings.Add(FindingCycle, at.String())
 	}
+}
+
+// place is where a record stands in its transcript.
+type place struct{ line, offset int64 }
+
+func (p place) compare(q place) int { return cmp.Compare(p.offset, q.offset) }
+
+func (p place) String() string {
+	return (&convert.Record{Line: p.line, Offset: p.offset}).Where()
 }
 
 // writer builds the run of one record.
 type writer struct {
 	mapper *mapper
 	rec    *record
-	line   int64
+	at     place
 	node   node
 	turn   int64 // of the record, once it is known
 	step   int64 // of the response that the record is a piece of
@@ -186,10 +195,10 @@ func (w *writer) discard() {
 	}
 }
 
-// finding counts one at the record's line.
+// finding counts one at the record's place.
 func (w *writer) finding(code string) {
 	if w.mapper.findings != nil {
-		w.mapper.findings.Add(code, fmt.Sprintf("line %d", w.line))
+		w.mapper.findings.Add(code, w.at.String())
 	}
 }
 
@@ -206,11 +215,11 @@ func (w *writer) finish(run *convert.Run) {
 		if p := n.parent.ID; p != "" {
 			if _, known := m.nodes[p]; !known {
 				if _, waits := m.pending[p]; !waits {
-					m.pending[p] = w.line
+					m.pending[p] = w.at
 				}
 				m.edges.ahead()
 			}
-			m.edges.add(n.id, p, w.line)
+			m.edges.add(n.id, p, w.at)
 		}
 	} else if n.parent.Known {
 		first.Parent = n.parent

@@ -22,10 +22,11 @@ import (
 
 // testLog is a log in memory.
 type testLog struct {
-	store   *format.MemStore
-	imports *convert.Imports
-	log     format.LogID
-	size    int64
+	store    *format.MemStore
+	imports  *convert.Imports
+	log      format.LogID
+	size     int64
+	findings []convert.Finding // of the import that made it
 }
 
 // importContent imports one rollout into a store of its own.
@@ -47,7 +48,7 @@ func importContent(t testing.TB, content []byte) testLog {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.log, l.size = out.Log, out.Head.Size
+	l.log, l.size, l.findings = out.Log, out.Head.Size, out.Findings
 	return l
 }
 
@@ -97,6 +98,10 @@ func words(t testing.TB, l testLog, m schema.Message) (list []string) {
 	}
 	parts := func(prefix string, content []schema.Part) {
 		for _, p := range content {
+			if last := len(list) - 1; prefix == "result" && p.Type == schema.PartText && last >= 0 && strings.HasPrefix(list[last], "result text ") {
+				list[last] = joinTexts([]string{list[last], text(p.Text)})
+				continue
+			}
 			if p.Blob != nil {
 				prefix += " blob " + p.Blob.Digest
 			}
@@ -146,35 +151,99 @@ func TestMirrorsAreGivenBack(t *testing.T) {
 	})
 }
 
-// damaged are rollouts as crashes, concatenations and other tools leave them.
-var damaged = map[string]string{
-	"torn last line":          `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"response_item","payload":{"type":"mess`,
-	"torn, then continued":    `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"respo` + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
-	"glued lines":             `{"type":"session_meta","payload":{"id":"d"}}{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
-	"bytes of value zero":     `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + strings.Repeat("\x00", 4096) + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}`,
-	"doubled ordinals":        `{"ordinal":0,"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"ordinal":0,"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
-	"windows line ends":       "\ufeff" + `{"type":"session_meta","payload":{"id":"d"}}` + "\r\n\r\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\r\n",
-	"broken UTF-8":            `{"type":"session_meta","payload":{"id":"d","cwd":"` + "\xff\xfe" + `"}}` + "\n",
-	"lone surrogate":          `{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"\ud83d"}]}}` + "\n",
-	"members twice":           `{"type":"session_meta","type":"session_meta","payload":{"id":"d","id":"e"}}` + "\n",
-	"an image that is none":   `{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,` + strings.Repeat("A", 5000) + `"}]}}` + "\n",
-	"session_meta in between": `{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"session_meta","payload":{"id":"other"}}` + "\n",
-	"nothing but garbage":     "not a session\n",
+// damaged are rollouts as crashes, concatenations and other tools leave them, and
+// what the import says about them. Counts are given where they are not 1.
+var damaged = map[string]struct{ content, findings string }{
+	"torn last line": {
+		`{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"response_item","payload":{"type":"mess`,
+		"damaged-record line 2, offset 45",
+	},
+	"torn, then continued": {
+		`{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"respo` + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"damaged-record line 2, offset 45",
+	},
+	"glued lines": {
+		`{"type":"session_meta","payload":{"id":"d"}}{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"glued-records line 1, offset 44",
+	},
+	"bytes of value zero": {
+		`{"type":"session_meta","payload":{"id":"d"}}` + "\n" + strings.Repeat("\x00", 4096) + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}`,
+		"damaged-record line 2, offset 45",
+	},
+	"doubled ordinals": {
+		`{"ordinal":0,"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"ordinal":0,"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"odd-ordinal line 2, offset 57",
+	},
+	"an ordinal left out": {
+		`{"ordinal":0,"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"ordinal":2,"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"odd-ordinal line 2, offset 57",
+	},
+	"ordinals that are no numbers": {
+		`{"ordinal":"0","type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"ordinal":-1,"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"2 odd-ordinal line 1, offset 0",
+	},
+	"a line without its ordinal": {
+		`{"ordinal":7,"type":"session_meta","payload":{"id":"d","history_mode":"paginated"}}` + "\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\n",
+		"odd-ordinal line 2, offset 84",
+	},
+	"windows line ends": {
+		"\ufeff" + `{"type":"session_meta","payload":{"id":"d"}}` + "\r\n\r\n" + `{"type":"event_msg","payload":{"type":"task_started"}}` + "\r\n",
+		"2 odd-separator line 1, offset 3",
+	},
+	"broken UTF-8": {
+		`{"type":"session_meta","payload":{"id":"d","cwd":"` + "\xff\xfe" + `"}}` + "\n",
+		"invalid-utf8 line 1, offset 0",
+	},
+	"lone surrogate": {
+		`{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"\ud83d"}]}}` + "\n",
+		"lone-surrogate line 1, offset 0",
+	},
+	"members twice": {`{"type":"session_meta","type":"session_meta","payload":{"id":"d","id":"e"}}` + "\n", ""},
+	"an image that is none": {
+		`{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,` + strings.Repeat("A", 5000) + `"}]}}` + "\n",
+		"unreadable-image line 1, offset 0",
+	},
+	"an image that is not base64": {
+		`{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,***"}]}}` + "\n",
+		"unreadable-image line 1, offset 0",
+	},
+	"session_meta in between": {
+		`{"type":"session_meta","payload":{"id":"d"}}` + "\n" + `{"type":"session_meta","payload":{"id":"other"}}` + "\n",
+		"second-session line 2, offset 45",
+	},
+	"session_meta of the session that was copied": {
+		`{"type":"session_meta","payload":{"id":"d","forked_from_id":"other"}}` + "\n" + `{"type":"session_meta","payload":{"id":"other"}}` + "\n",
+		"",
+	},
+	"nothing but garbage": {"not a session\n", "damaged-record line 1, offset 0"},
 }
 
+// TestDamagedRolloutsAreGivenBack: every byte comes back, and what is wrong is
+// said with its place.
 func TestDamagedRolloutsAreGivenBack(t *testing.T) {
-	for name, content := range damaged {
-		l := importContent(t, []byte(content))
-		if got, _ := l.export(t, map[string]string{OptionOnly: "transcript"}); string(got) != content {
-			t.Errorf("%s: comes back as %q, not %q", name, got, content)
+	for name, d := range damaged {
+		l := importContent(t, []byte(d.content))
+		if got, _ := l.export(t, map[string]string{OptionOnly: "transcript"}); string(got) != d.content {
+			t.Errorf("%s: comes back as %q, not %q", name, got, d.content)
+		}
+		var found []string
+		for _, f := range l.findings {
+			said := f.Code + " " + f.Where
+			if f.Count != 1 {
+				said = fmt.Sprint(f.Count, " ", said)
+			}
+			found = append(found, said)
+		}
+		if got := strings.Join(found, "; "); got != d.findings {
+			t.Errorf("%s: findings %q, want %q", name, got, d.findings)
 		}
 	}
 }
 
 // FuzzRoundTrip imports anything that holds a record and gives it back.
 func FuzzRoundTrip(f *testing.F) {
-	for _, content := range damaged {
-		f.Add([]byte(content))
+	for _, d := range damaged {
+		f.Add([]byte(d.content))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if len(bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\ufeff")))) == 0 {
@@ -199,6 +268,9 @@ func TestRewrittenSessionsSayTheSame(t *testing.T) {
 			again, _ := from.export(t, options)
 			if !bytes.Equal(got, again) {
 				t.Errorf("%s: two exports differ", name)
+			}
+			if !bytes.Contains(bytes.SplitN(got, []byte("\n"), 2)[0], []byte(`"model_provider":"`)) {
+				t.Errorf("%s: no model_provider in the first line", name)
 			}
 			to := importContent(t, got)
 			if diff := cmp.Diff(want, to.view(t)); diff != "" {
@@ -302,6 +374,29 @@ func TestForeignSessions(t *testing.T) {
 			long := strings.Repeat("0123456789", 5_000)
 			checkGolden(t, "odds."+name+".jsonl", bytes.ReplaceAll(got, []byte(long), []byte("[5000 times 0123456789]")))
 		})
+	}
+}
+
+// TestTextsOfFreeFormCalls: 0.98.0 takes the output of such a call as a string
+// alone; the form that only newer versions take keeps the list.
+func TestTextsOfFreeFormCalls(t *testing.T) {
+	l := native(t, nil,
+		event(1, 0, schema.ActorUser, &schema.UserMessage{Origin: schema.OriginTyped, Content: []schema.Part{schema.TextPart("run it")}}),
+		event(1, 1, schema.ActorModel, &schema.ModelOutput{Blocks: []schema.Block{callBlock("1/1/0", 0, schema.CallCustom, "exec", "x()")}}),
+		event(1, 1, schema.ActorTool, &schema.ToolResult{CallKey: "1/1/0", Status: schema.StatusOK, Content: []schema.Part{
+			schema.TextPart("Output:\n"), schema.TextPart("one"), schema.TextPart("two"),
+		}}))
+	for paginated, want := range map[string]string{
+		"false": `"output":"Output:\none\ntwo"`,
+		"true":  `"output":[{"type":"input_text","text":"Output:\n"},{"type":"input_text","text":"one"},{"type":"input_text","text":"two"}]`,
+	} {
+		got, report := l.export(t, map[string]string{OptionPaginated: paginated})
+		if !strings.Contains(string(got), want) {
+			t.Errorf("paginated %s: no %s in\n%s", paginated, want, got)
+		}
+		if n := report.Count(schema.Transformed); (n == 1) != (paginated == "false") {
+			t.Errorf("paginated %s: %d changes are reported", paginated, n)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 package codex
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,6 +27,10 @@ type Mapper struct {
 
 	// Of the session.
 	opened    bool // the file's own session_meta, its first, has been seen
+	session   string
+	copied    bool // the file begins with records of another session
+	ordinals  bool // a record had an ordinal
+	ordinal   int64
 	paginated bool
 	provider  string
 	model     string
@@ -36,7 +40,6 @@ type Mapper struct {
 
 	line, payload, metadata, hostSide object
 	scratch, item                     object
-	outer, inner, parts               decoder
 }
 
 // Base says where the history of a rollout begins that another rollout holds
@@ -61,16 +64,14 @@ func NewMapper(findings convert.Findings, base Base) *Mapper {
 func (m *Mapper) NextFile() {
 	m.opened = false
 	m.paginated, m.hasUsageRecords, m.totalUsage = false, false, ""
+	m.ordinals = false
 	m.numbers.close()
 }
 
 // Map implements [convert.Mapper].
 func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
-	r := record{m: m, run: run, line: rec.Line}
-	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opens); err != nil {
-		r.keep("", "not readable as JSON")
-		return
-	}
+	r := record{m: m, run: run, source: rec}
+	m.line.read(rec.Bytes, m.opens)
 	if m.isBare() {
 		r.bare()
 	} else {
@@ -97,10 +98,10 @@ func (m *Mapper) isBare() bool { return m.line.get("payload") == nil }
 
 // record is the record being mapped.
 type record struct {
-	m    *Mapper
-	run  *convert.Run
-	line int64
-	time string
+	m      *Mapper
+	run    *convert.Run
+	source *convert.Record
+	time   string
 }
 
 // enveloped maps {timestamp, type, payload, ...}.
@@ -108,6 +109,7 @@ func (r *record) enveloped() {
 	m := r.m
 	kind := m.line.str("type")
 	r.setTime(m.line.str("timestamp"))
+	r.checkOrdinal()
 	if m.line.get("payload").kind() != '{' {
 		r.keep(kind, "unexpected type of member payload")
 		return
@@ -119,6 +121,9 @@ func (r *record) enveloped() {
 	case "session_meta":
 		if m.opened {
 			r.keep(kind, "")
+			if !m.copied && sessionID(&m.payload) != m.session {
+				r.found("second-session")
+			}
 			return
 		}
 		r.sessionMeta(&m.payload)
@@ -139,6 +144,26 @@ func (r *record) enveloped() {
 		r.keep("", m.line.finding())
 	default:
 		r.unknown(kind)
+	}
+}
+
+// checkOrdinal counts ordinals that do not go on by one, and lines of a paginated
+// file without one: 0.169.0 refuses a file whose last line has none.
+func (r *record) checkOrdinal() {
+	m := r.m
+	v := m.line.get("ordinal")
+	if v == nil {
+		if m.ordinals || m.paginated {
+			r.found("odd-ordinal")
+		}
+		return
+	}
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil || n < 0 || m.ordinals && n != m.ordinal {
+		r.found("odd-ordinal")
+	}
+	if err == nil {
+		m.ordinals, m.ordinal = true, n+1
 	}
 }
 
@@ -213,7 +238,7 @@ func findingCode(finding string) string {
 func (r *record) unknown(kind string) { r.keep(kind, findingUnknown) }
 
 func (r *record) found(code string) {
-	r.m.findings.Add(code, fmt.Sprintf("line %d", r.line))
+	r.m.findings.Add(code, r.source.Where())
 }
 
 // text makes a text of a string, and a blob of a long one.

@@ -36,12 +36,12 @@ func (w *rolloutWriter) call(m schema.Message, b *schema.Block) error {
 	}
 	if w.survey.from == Name && b.Item != nil {
 		if o := new(object); b.Kind == schema.CallFunction {
-			o.parse(new(decoder), value(b.Item))
+			o.parse(value(b.Item))
 			c.answer = itemSearchOutput
 			w.current.calls = append(w.current.calls, c)
 			return w.line("response_item", withCallID(o, c.id), nil)
 		} else if b.Kind == schema.CallShell {
-			o.parse(new(decoder), value(b.Item))
+			o.parse(value(b.Item))
 			w.current.calls = append(w.current.calls, c)
 			return w.line("response_item", withCallID(o, c.id), nil)
 		}
@@ -154,11 +154,11 @@ func (w *rolloutWriter) result(c pendingCall, m *schema.Message) error {
 		item.Output = quote(texts[0])
 	case c.answer == itemSearchOutput && len(r.Content) == 1 && r.Content[0].Item != nil:
 		o := new(object)
-		o.parse(new(decoder), value(r.Content[0].Item))
+		o.parse(value(r.Content[0].Item))
 		return w.line("response_item", withCallID(o, c.id), nil)
 	default:
 		var err error
-		if item.Output, texts, err = w.output(m); err != nil {
+		if item.Output, texts, err = w.output(m, !w.paginated && c.answer == itemCustomOutput); err != nil {
 			return err
 		}
 		if r.Status != schema.StatusOK && w.survey.from != Name {
@@ -178,8 +178,10 @@ func (w *rolloutWriter) result(c pendingCall, m *schema.Message) error {
 	return w.showCall(c, r, texts)
 }
 
-// output writes a result's content: a string if it is one text, else a list.
-func (w *rolloutWriter) output(m *schema.Message) (out jsontext.Value, texts []string, err error) {
+// output writes a result's content: a string if it is one text, else a list. Several
+// texts are joined on demand: 0.98.0 takes the output of a free-form call as a
+// string alone, and says "aborted" in the place of any other.
+func (w *rolloutWriter) output(m *schema.Message, join bool) (out jsontext.Value, texts []string, err error) {
 	r := m.Result
 	parts, texts, err := w.parts(*m, r.Content)
 	if err != nil {
@@ -193,9 +195,27 @@ func (w *rolloutWriter) output(m *schema.Message) (out jsontext.Value, texts []s
 		return quote(""), nil, nil
 	case len(parts) == 1 && len(texts) == 1 && r.Shape != "list":
 		return quote(texts[0]), texts, nil
+	case join && len(parts) == len(texts):
+		if len(texts) > 1 {
+			w.change(codeJoined, *m)
+		}
+		texts = []string{joinTexts(texts)}
+		return quote(texts[0]), texts, nil
 	}
 	out, err = encode(parts)
 	return out, texts, err
+}
+
+// joinTexts puts texts together, each on a line of its own.
+func joinTexts(texts []string) string {
+	var b strings.Builder
+	for i, t := range texts {
+		if i > 0 && !strings.HasSuffix(texts[i-1], "\n") {
+			b.WriteByte('\n')
+		}
+		b.WriteString(t)
+	}
+	return b.String()
 }
 
 // showCall tells what is shown of a call in a paginated rollout.

@@ -25,6 +25,7 @@ const (
 	codeCleared           = "cleared-result"
 	codeToolName          = "tool-name-spelled"
 	codeStatus            = "status-as-text"
+	codeJoined            = "output-parts-joined"
 	codeRefusal           = "refusal-as-text"
 	codeLongOutput        = "long-output-limit-raised"
 	codeUnsealedReasoning = "reasoning-unsealed"

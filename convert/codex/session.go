@@ -11,14 +11,11 @@ import (
 func (r *record) sessionMeta(p *object) {
 	m := r.m
 	opened := &schema.SessionOpened{
-		VendorSession: p.str("id"),
+		VendorSession: sessionID(p),
 		CWD:           p.str("cwd"),
 		VendorVersion: p.str("cli_version"),
 		Provider:      p.str("model_provider"),
 		Agent:         p.str("agent_path"),
-	}
-	if opened.VendorSession == "" {
-		opened.VendorSession = p.str("session_id")
 	}
 	if opened.Agent == "" {
 		opened.Agent = p.str("agent_nickname")
@@ -51,7 +48,8 @@ func (r *record) sessionMeta(p *object) {
 		r.keep("session_meta", f)
 		return
 	}
-	m.opened, m.provider, m.paginated = true, opened.Provider, paginated
+	m.opened, m.session, m.provider, m.paginated = true, opened.VendorSession, opened.Provider, paginated
+	m.copied = forked != "" || opened.Link != nil || base != nil
 	r.add(schema.ActorExecutor, 0, 0, opened)
 	if system != "" {
 		r.define(system)
@@ -64,6 +62,15 @@ func (r *record) sessionMeta(p *object) {
 	}
 }
 
+// sessionID is the id in a session_meta. Its session_id is that of the root of a
+// tree of sessions, and counts where there is nothing else.
+func sessionID(p *object) string {
+	if id := p.str("id"); id != "" {
+		return id
+	}
+	return p.str("session_id")
+}
+
 // origin says how a session was started: the name of the source, or the path to
 // it for one that is an object (`subagent/review`).
 func (r *record) origin(source value) string {
@@ -72,7 +79,7 @@ func (r *record) origin(source value) string {
 		return source.text()
 	case '{':
 		o := &r.m.scratch
-		o.parse(&r.m.inner, source)
+		o.parse(source)
 		if len(o.members) == 0 {
 			return ""
 		}
@@ -87,7 +94,7 @@ func (r *record) origin(source value) string {
 
 func (r *record) git(v value, opened *schema.SessionOpened) {
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	git := schema.Git{Branch: o.str("branch"), Commit: o.str("commit_hash"), Repository: o.str("repository_url")}
 	if git != (schema.Git{}) {
 		opened.Git = &git
@@ -98,7 +105,7 @@ func (r *record) git(v value, opened *schema.SessionOpened) {
 func (r *record) instructions(v value) string {
 	if v.kind() == '{' {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		return o.str("text")
 	}
 	return v.text()
@@ -117,7 +124,7 @@ func (r *record) define(system string) {
 // historyBase reads where in another rollout the history begins.
 func (r *record) historyBase(v value, p *object) *schema.SessionForked {
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	from := &schema.ForkOrigin{Log: r.m.base.Log, Size: r.m.base.Size, VendorSession: o.mustStr("thread_id")}
 	if o.bad != "" {
 		p.note("history_base", false)

@@ -60,7 +60,6 @@ func wholeRunes(s string) string { return strings.ToValidUTF8(s, "") }
 
 // wireParts replaces images that do not decode and, with a budget, cuts texts.
 func (h *History) wireParts(list value, budget *int) value {
-	var walk decoder
 	out := []byte{'['}
 	omitted := 0
 	add := func(v []byte) {
@@ -69,13 +68,13 @@ func (h *History) wireParts(list value, budget *int) value {
 		}
 		out = append(out, v...)
 	}
-	walk.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		var p object
-		p.parse(&h.inner, v)
+		p.parse(v)
 		kind := p.str("type")
 		if kind == "input_image" && !imageDecodes(p.str("image_url")) {
 			kind, v = "input_text", textPart(unreadableImage)
-			p.parse(&h.inner, v)
+			p.parse(v)
 		}
 		if kind != "input_text" || budget == nil {
 			add(v)
@@ -119,15 +118,18 @@ func imageDecodes(url string) bool {
 	}
 	_, encoded, _ := strings.Cut(url, ",")
 	b, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return false
-	}
+	return err == nil && isImage(b)
+}
+
+// isImage is the same for the bytes of an image.
+func isImage(b []byte) bool {
+	begins := func(with string) bool { return len(b) >= len(with) && string(b[:len(with)]) == with }
 	switch {
-	case strings.HasPrefix(string(b), "\x89PNG\r\n\x1a\n"):
+	case begins("\x89PNG\r\n\x1a\n"):
 		return len(b) >= 45 && string(b[12:16]) == "IHDR" &&
 			crc32.ChecksumIEEE(b[12:29]) == binary.BigEndian.Uint32(b[29:33]) &&
 			strings.Contains(string(b[len(b)-12:]), "IEND")
-	case strings.HasPrefix(string(b), "\xff\xd8\xff"), strings.HasPrefix(string(b), "GIF8"):
+	case begins("\xff\xd8\xff"), begins("GIF8"):
 		return true
 	}
 	return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"

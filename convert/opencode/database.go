@@ -40,7 +40,9 @@ type database struct {
 	direct *connection // for rows, of which there are many
 	path   string
 	limit  int64 // values longer than this are not read whole
-	tables map[string]*table
+	// cutShort: the file is shorter than its header says, and was opened all the same.
+	cutShort bool
+	tables   map[string]*table
 
 	gathered gathering // room to be used again
 	scanners map[string]*scanner
@@ -69,6 +71,7 @@ type row struct {
 
 	// Of rows whose data stands in bytes as it is: what fromRow would find.
 	message, session string
+	orphan           bool // a part whose message is not there
 	timed            bool // created is a time, or there is none
 	data             span
 }
@@ -104,7 +107,7 @@ func openDatabase(ctx context.Context, path string, limit int64, cutShort bool) 
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), scanners: make(map[string]*scanner)}
+	d := &database{db: db, path: path, limit: limit, cutShort: cutShort, tables: make(map[string]*table), scanners: make(map[string]*scanner)}
 	if err := d.readSchema(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -442,7 +445,10 @@ func (d *database) orphanParts(ctx context.Context, session string, yield func(r
 	if d.tables[tableMessage] != nil {
 		missing = " AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = part.message_id)"
 	}
-	return d.scan(ctx, t, "WHERE session_id = ?"+missing+" ORDER BY id", yield, session)
+	return d.scan(ctx, t, "WHERE session_id = ?"+missing+" ORDER BY id", func(r row) bool {
+		r.orphan = true
+		return yield(r)
+	}, session)
 }
 
 func (d *database) todoRows(ctx context.Context, session string, yield func(row) bool) (bool, error) {

@@ -98,6 +98,9 @@ func (r *exportReader) Next() (convert.Record, error) {
 // End implements [convert.RecordSource].
 func (r *exportReader) End() []byte { return r.end }
 
+// EndLine implements [convert.RecordSource].
+func (r *exportReader) EndLine() int64 { return r.line - int64(bytes.Count(r.end, []byte{'\n'})) }
+
 // Size implements [convert.RecordSource].
 func (r *exportReader) Size() int64 { return r.total }
 

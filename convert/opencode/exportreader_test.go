@@ -152,7 +152,7 @@ func TestDamagedLongExports(t *testing.T) {
 		{"the form is lost", good[:at] + `;` + good[at:], false, 7, map[string]int64{"damaged-record": 2}},
 		{"text behind", good + "{\"more\":1}\ntext\n", false, 30, map[string]int64{"damaged-record": 1}},
 		{"much of something else", strings.Replace(good, `"messages":[`, `"other":[`+odd+odd+odd+`0],"messages":[`, 1), false, 30, map[string]int64{}},
-		{"bytes that are not UTF-8 between", strings.Replace(good, `"messages":[`, "\"x\":\"\xff\",\"messages\":[", 1), false, 30, map[string]int64{}},
+		{"bytes that are not UTF-8 between", strings.Replace(good, `"messages":[`, "\"x\":\"\xff\",\"messages\":[", 1), false, 30, map[string]int64{"invalid-utf8": 1}},
 		{"a byte order mark", "\xef\xbb\xbf" + good, false, 30, map[string]int64{}},
 	}
 	for _, tt := range tests {

@@ -24,9 +24,10 @@ type mapper struct {
 	turns    int64              // user messages so far
 	steps    map[int64]int64    // by turn: responses so far
 	calls    map[response]int64 // calls so far
-	messages map[string]*message
 	parts    map[string]place
 	orphans  map[string]string // by part: its message, which was not known
+	messages map[string]*message
+	renamed  map[string]string // by row: ids of messages that are not their row's
 
 	// Of the record that is mapped: strings that are blobs already (see elider).
 	elided map[string]schema.Blob
@@ -45,12 +46,14 @@ type message struct {
 	provider   string
 	model      string
 	stepStarts int // step-start parts so far
+	lost       bool
 }
 
 // place is the numbers that a part got with its first run.
 type place struct {
 	response
 	index int64 // of its call, -1 if it is none
+	kept  bool  // it is there, but means nothing
 }
 
 const (
@@ -66,6 +69,7 @@ func newMapper(findings convert.Findings) *mapper {
 		messages: make(map[string]*message),
 		parts:    make(map[string]place),
 		orphans:  make(map[string]string),
+		renamed:  make(map[string]string),
 	}
 }
 
@@ -90,23 +94,52 @@ func (m *mapper) restore(ev *schema.Event, raw []byte) {
 
 func (m *mapper) restoreMessage(ev *schema.Event) {
 	switch data := ev.Data.(type) {
+	case *schema.VendorRecord:
+		m.lose(ev.Source.Row.ID) // it is gone, or cannot be read any more
 	case *schema.UserMessage:
+		m.named(ev.Source.Row.ID, data.MessageID)
 		if m.messages[data.MessageID] == nil {
 			m.messages[data.MessageID] = &message{role: roleUser, turn: ev.Turn}
 		}
+		m.messages[data.MessageID].lost = false
 	case *schema.ModelOutput:
+		m.named(ev.Source.Row.ID, data.MessageID)
 		msg := m.messages[data.MessageID]
 		if msg == nil {
 			msg = &message{role: roleAssistant, turn: ev.Turn, first: ev.Step, step: ev.Step}
 			m.messages[data.MessageID] = msg
 		}
-		msg.provider, msg.model = data.Provider, data.Model
+		msg.provider, msg.model, msg.lost = data.Provider, data.Model, false
 	}
+}
+
+// named remembers the id of a message that is not its row's.
+func (m *mapper) named(row, id string) {
+	if row != id {
+		m.renamed[row] = id
+	}
+}
+
+// lose notes that the message of a row is not there any more. It keeps its numbers
+// in case it comes again.
+func (m *mapper) lose(row string) {
+	if msg := m.messages[cmpOr(m.renamed[row], row)]; msg != nil {
+		msg.lost = true
+	}
+}
+
+// known finds a message, nil if it is not there.
+func (m *mapper) known(id string) *message {
+	if msg := m.messages[id]; msg != nil && !msg.lost {
+		return msg
+	}
+	return nil
 }
 
 func (m *mapper) restorePart(id string, at response, ev *schema.Event, raw []byte) {
 	if ev.Source.Part == 0 {
 		delete(m.orphans, id)
+		m.keep(id, at == response{})
 	}
 	if at == (response{}) {
 		if data, ok := ev.Data.(*schema.VendorRecord); ok && data.Finding == findingText(partWithoutMessage) {
@@ -116,7 +149,7 @@ func (m *mapper) restorePart(id string, at response, ev *schema.Event, raw []byt
 	}
 	p, known := m.parts[id]
 	if !known {
-		p = place{at, -1}
+		p = place{at, -1, false}
 	}
 	var messageID string
 	switch data := ev.Data.(type) {
@@ -140,6 +173,14 @@ func (m *mapper) restorePart(id string, at response, ev *schema.Event, raw []byt
 	m.parts[id] = p
 	if msg := m.messages[messageID]; msg != nil && msg.turn == at.turn {
 		msg.step = max(msg.step, at.step)
+	}
+}
+
+// keep notes whether a part that was placed means something.
+func (m *mapper) keep(id string, kept bool) {
+	if p, placed := m.parts[id]; placed {
+		p.kept = kept
+		m.parts[id] = p
 	}
 }
 
@@ -169,20 +210,30 @@ func (m *mapper) mapRecord(rec record, run *convert.Run) {
 	}
 }
 
-// waiting tells of a row that was kept without meaning because its message was
-// not known, when now it is: then it must be mapped again although it is the same.
-func (m *mapper) waiting(row schema.Row) bool {
-	if row.Table != tablePart || len(m.orphans) == 0 {
+// waiting tells of a row whose bytes mean something else by now, because its
+// message was not known when it was mapped, or is not there any more: then it must
+// be mapped again although it is the same.
+func (m *mapper) waiting(row schema.Row, message string) bool {
+	if row.Table != tablePart {
 		return false
 	}
-	message, orphan := m.orphans[row.ID]
-	return orphan && m.messages[message] != nil
+	if of, orphan := m.orphans[row.ID]; orphan {
+		return m.known(of) != nil
+	}
+	p, placed := m.parts[row.ID]
+	return placed && !p.kept && m.known(message) == nil
 }
 
 // unreadable keeps a record's bytes and counts what is wrong with it.
 func (m *mapper) unreadable(rec record, run *convert.Run, code string) {
 	run.Events = run.Events[:0]
 	run.Blobs = run.Blobs[:0]
+	switch rec.table {
+	case tableMessage:
+		m.lose(rec.id)
+	case tablePart:
+		m.keep(rec.id, true)
+	}
 	m.find(code, rec)
 	emit(run, rec.created, schema.ActorImport, response{}, &schema.VendorRecord{Kind: rec.table, Finding: findingText(code)})
 }

@@ -53,6 +53,7 @@ func (m *mapper) mapMessage(rec record, run *convert.Run) {
 	} else {
 		rec.messageID = rec.id
 	}
+	m.named(rec.id, rec.messageID)
 	switch info.Role {
 	case roleUser:
 		m.mapUser(rec, &info, run)
@@ -70,6 +71,7 @@ func (m *mapper) mapUser(rec record, info *messageInfo, run *convert.Run) {
 		msg = &message{role: roleUser, turn: m.turns}
 		m.messages[rec.messageID] = msg
 	}
+	msg.lost = false
 	emit(run, rec.created, schema.ActorUser, response{turn: msg.turn}, &schema.UserMessage{
 		MessageID: rec.messageID, Content: []schema.Part{}, Origin: schema.OriginTyped,
 		Agent: info.Agent, Model: info.Model.neutral(),
@@ -89,7 +91,7 @@ func (m *mapper) mapAssistant(rec record, info *messageInfo, run *convert.Run) {
 		msg.first, msg.step = m.steps[msg.turn], m.steps[msg.turn]
 		m.messages[rec.messageID] = msg
 	}
-	msg.provider, msg.model = info.ProviderID, info.ModelID
+	msg.provider, msg.model, msg.lost = info.ProviderID, info.ModelID, false
 	at := response{msg.turn, msg.first} // later step-starts may have moved on
 	aborted := info.Error != nil && info.Error.Name == abortedError
 	if aborted {

@@ -78,7 +78,7 @@ func (m *mapper) mapPart(rec record, run *convert.Run) {
 	if rec.created == nil {
 		rec.created = milliseconds(info.Time.Start)
 	}
-	msg := m.messages[rec.messageID]
+	msg := m.known(rec.messageID)
 	if msg == nil {
 		m.unreadable(rec, run, partWithoutMessage)
 		return
@@ -99,6 +99,8 @@ func (m *mapper) mapPart(rec record, run *convert.Run) {
 // place numbers a part: as in its first run, or as the message stands.
 func (m *mapper) place(id string, msg *message, kind string) place {
 	if p, known := m.parts[id]; known {
+		p.kept = false
+		m.parts[id] = p
 		return p
 	}
 	if msg.role == roleAssistant && kind == kindStepStart {
@@ -108,7 +110,7 @@ func (m *mapper) place(id string, msg *message, kind string) place {
 		}
 		msg.stepStarts++
 	}
-	p := place{response{msg.turn, msg.step}, -1}
+	p := place{response{msg.turn, msg.step}, -1, false}
 	m.parts[id] = p
 	return p
 }
