@@ -257,6 +257,9 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 	p := s.progress
 	tokens, cost := p.spentInTurn(r.Price)
 	steps := p.step
+	if p.request != nil {
+		steps-- // asked and not answered: to ask again is no other step
+	}
 	began, timeErr := schema.ParseTime(p.turnTime)
 	s.mu.Unlock()
 	spent := time.Duration(0)

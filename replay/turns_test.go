@@ -264,6 +264,19 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// A request that failed and is sent again is the same step.
+func TestBudgetOfStepsAllowsRetries(t *testing.T) {
+	r := newRig(t)
+	step := scripted.Say("at last")
+	step.Failures = []scripted.Failure{{Class: schema.ErrorOverloaded}, {Class: schema.ErrorNetwork}}
+	x := r.executor(step)
+	x.Budget.Steps = 1
+	r.say("go")
+	if out := r.run(x, replay.StatusIdle); out.Finished == nil || out.Finished.Reason != schema.TurnEnd {
+		t.Errorf("the turn ended %+v", out.Finished)
+	}
+}
+
 func TestInterrupts(t *testing.T) {
 	t.Run("while a tool runs", func(t *testing.T) {
 		r := newRig(t)
