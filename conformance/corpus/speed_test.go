@@ -70,7 +70,7 @@ func best(a, b usage) usage {
 // sessions among them, in turn, and prints what each took; the best of three
 // counts:
 //
-//	OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Speed -v -timeout 1h
+//	OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run 'TestSpeed$' -v -timeout 1h
 //
 // It asserts nothing: what is wanted is at least 0.4 of zstd's megabytes per
 // second of processor time, and a store of at most 1.15 of the compressed files.
