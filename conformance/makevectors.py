@@ -149,6 +149,7 @@ def make_lines():
     files += [("0000000000000001.json", b"x"), ("1.jsonl", b"x"), ("0000000000000000.jsonl.zst.bak", b"x")]
     t = Text().each(e[0])
     good("names-ignored", "only names of segments are read", *files, t, entries=t.all)
+    good("directory-ignored", "a directory with the name of a segment is none", t, ("0000000000000001.jsonl/inside", b"x"), entries=t.all)
 
     def broken(name, why, line, rule, before=2, after=1, **more):
         """A log in which line stands after `before` entries and before `after` more."""
@@ -240,6 +241,9 @@ def make_headers():
     header("duplicate", "a new member must not repeat an old name", header_line(more=b',"first":1'))
     header("new-member-broken", "new members are I-JSON", header_line(more=b',"a":[1,]'))
     header("outer-member", "new members go inside the header object", with_crc(LOG, line[:19], line[27:-1] + b',"a":1}'))
+    header("outer-object", "the header is one object: none begins behind it", header_line(more=b',"a":1},"b":{"c":1'))
+    header("requires-space", "what is required are names without spaces", header_line(requires=["x y"]))
+    header("deep", "a header line is nested at most 100 deep", header_line(more=b',"a":' + b"[" * 99 + b"]" * 99))
     room = 65_536 - len(header_line(more=b',"a":""')) - 1
     t = Text(more=b',"a":"' + b"x" * room + b'"').each(e[0])
     good("header-longest", "a header line has at most 65,536 bytes, LF included", t, entries=t.all)
@@ -492,6 +496,19 @@ def make_holes():
     fake = compact({"v": 1, "type": "note.added", "data": {"text": "log.redacted", "type": "log.redacted", "seqs": [1], "leaves": [leaf(e[1]).hex()]}})
     t = Text().each(e[0], Hole(e[1]), fake)
     bad("hole-named-by-note", "only an entry of type log.redacted names a hole", t, rule="hole", at={"seq": 1})
+    escaped = named.replace(b'"log.redacted"', b'"log\\u002eredacted"').replace(b'"seqs"', b'"se\\u0071s"')
+    t = Text().each(e[0], Hole(e[1]), e[2], escaped)
+    good("hole-named-in-escapes", "names and values are taken as JSON reads them", t, entries=[e[0], e[1], e[2], escaped], args=STRICT)
+
+    def names_nothing(name, why, notice):
+        t = Text().each(e[0], Hole(e[1]), notice)
+        bad("hole-named-" + name, why, t, rule="hole", at={"seq": 1})
+
+    names_nothing("twice", "of a doubled name either could count: the entry names nothing", named.replace(b'"seqs":[1]', b'"seqs":[7],"seqs":[1]'))
+    names_nothing("by-fraction", "positions are integers", named.replace(b"[1]", b"[1.0]"))
+    names_nothing("beside-array", "a notice with anything but integers names nothing", redacted([[], 1], [e[0], e[1]]))
+    names_nothing("beside-large", "a notice that is not I-JSON names nothing", redacted([10**20, 1], [e[0], e[1]]))
+    names_nothing("with-more-leaves", "a notice has as many leaves as positions", redacted([1], [e[1], e[2]]))
 
 
 def make_forks():
@@ -547,6 +564,11 @@ def make_blobs():
     bad("blob-damaged", "a blob's content does not have its digest", t, rule="blob", file=digest, at={"seq": 0}, more={path: content + b"x"})
     t = Text().each(entry(size=5))
     bad("blob-size", "a reference gives the blob's size", t, rule="blob-size", at={"seq": 0}, more={path: content})
+    other = b'{"blob":"sha256:' + b"0" * 64 + b'"'
+    t = Text().each(b'{"a":' + other + b'}}', b'{"a":' + other + b',"media":"x","size":1}}', b'{"a":' + other + b',"size":1.0}}', b'{"a":' + other.replace(b"blob", b"bl\\u006fb") + b',"size":1}}')
+    good("blob-not-a-reference", "a reference begins with blob and size, spelled one way", t, entries=t.all, args=STRICT)
+    t = Text().each(b'{"a":' + other + b',"size":05}}', b'{"a":' + other + b',"size":12345678901234567}}')
+    good("blob-size-no-number", "a reference's size is a number of the format, whole", t, entries=t.all)
     raw = compact({"blob": "sha256:" + "0" * 64, "size": 1})
     t = Text().each(b'{"rawlen":%d,"type":"vendor.record","data":{"text":"{\\"blob\\":\\"sha256:\\"}"},"raw":%s}' % (len(raw), raw))
     good("blob-in-raw", "what looks like a reference inside raw is none", t, entries=t.all, more={path: content}, args=STRICT)
@@ -747,6 +769,19 @@ def make_sealed():
     index_lie("times", "a block's times are wrong, so a search by time would miss entries", lambda v: v["blocks"][1].update(tmin="2027-01-01T00:00:00Z"))
     index_lie("types", "a block's types are wrong, so a search by type would miss entries", lambda v: v["blocks"][1].update(types=["x.other"]))
     index_lie("block-missing", "the index leaves out a block", lambda v: v["blocks"].pop(1))
+    index_lie("more", "the index has these members and no others", lambda v: v.update(more=1))
+    index_lie("types-order", "types go by their bytes, each once", lambda v: v["blocks"][1].update(types=v["blocks"][1]["types"] * 2))
+    s = Sealed(frames=[[b'{"t\\u0079pe":"x.\\u0061"}', b'{"time":"2026-02-30T24:00:61.5Z"}']])
+    good("sealed-index-escapes", "the index takes members as JSON reads them, and no calendar", s, entries=s.entries, args=STRICT)
+    same = [b'{"time":"2026-01-02T03:04:05.50Z"}', b'{"time":"2026-01-02T03:04:05.5Z"}', b'{"time":"2026-01-02T03:04:05.500Z"}']
+    s = Sealed(frames=[same])
+    value = s.index_value()
+    value["blocks"][1].update(tmin="2026-01-02T03:04:05.50Z", tmax="2026-01-02T03:04:05.50Z")
+    good("sealed-index-equal-times", "of equal times the index gives the first as it is spelled", (name, s.bytes(index=s.index_frame(value))), entries=same)
+    s = Sealed(frames=[[b'{"time":"2026-01-02 03:04:05Z"}']])
+    value = s.index_value()
+    value["blocks"][1].update(tmin="2026-01-02 03:04:05Z", tmax="2026-01-02 03:04:05Z")
+    sealed("index-no-time", "what is no time is not in the index", s.bytes(index=s.index_frame(value)), "index")
     s = new()
     index = bytearray(s.index_frame())
     at = index.index(b'"raw":') + 6

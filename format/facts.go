@@ -27,7 +27,7 @@ type redaction struct {
 
 // redactionType is the one type of entry whose meaning the format knows: a hole
 // that none of them names could hide anything.
-const redactionType = `"log.redacted"`
+const redactionType = "log.redacted"
 
 // factsOf collects the facts of an entry, whose top members are m; ok is false if
 // there are none.
@@ -38,16 +38,26 @@ func factsOf(seq int64, entry []byte, m members) (f facts, ok bool) {
 	}
 	f.seq = seq
 	f.blobs = blobRefs(norm)
-	if string(m.typ) == redactionType {
-		var e struct {
-			Data redaction `json:"data"`
-		}
-		// One that does not parse names nothing, and the holes stay unnamed.
-		if whole, _, err := CutRaw(nil, entry); err == nil && json.Unmarshal(whole, &e) == nil && len(e.Data.Seqs) == len(e.Data.Leaves) {
-			f.redaction = &e.Data
-		}
+	if typ, ok := unquoted(m.typ); ok && string(typ) == redactionType {
+		f.redaction = redactionOf(entry)
 	}
 	return f, len(f.blobs) > 0 || f.redaction != nil
+}
+
+// redactionOf reads the holes that an entry names. One that breaks a rule of
+// entries can be read in more than one way: it names none.
+func redactionOf(entry []byte) *redaction {
+	if CheckEntry(entry) != nil {
+		return nil
+	}
+	var e struct {
+		Data redaction `json:"data"`
+	}
+	norm, _, err := CutRaw(nil, entry)
+	if err != nil || json.Unmarshal(norm, &e) != nil || len(e.Data.Seqs) != len(e.Data.Leaves) {
+		return nil
+	}
+	return &e.Data
 }
 
 // blobRefs finds the references in a normalised object. Their first bytes cannot
@@ -69,7 +79,7 @@ func blobRefs(norm []byte) []blobRef {
 		if !ok {
 			continue
 		}
-		if n, _, ok := number(norm, p); ok {
+		if n, end, ok := number(norm, p); ok && end < len(norm) && (norm[end] == ',' || norm[end] == '}') {
 			refs = append(refs, blobRef{digest, n})
 		}
 	}

@@ -303,6 +303,9 @@ func topMembers(entry []byte) members {
 			return m
 		}
 		name := entry[p+1 : end]
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name, _ = unquoted(entry[p : end+1])
+		}
 		start := end + 2
 		if p = valueEnd(entry, start); p < 0 {
 			return m

@@ -220,16 +220,31 @@ func (t *tailScan) scan(f io.ReaderAt, sum uint32, n int64) error {
 				break
 			}
 			t.lf = true
-			// A lost sector may end where no line does.
-			l, f := parseLine(data[bytes.LastIndexByte(data[:i], 0)+1:i], sum)
-			t.later = t.later || f == nil && (l.ack > n || l.kind == lineSeal && l.seq > n)
-			t.begun = t.begun || f == nil && l.kind != lineSeal && l.ack == n
+			text := data[:i]
 			data = data[i+1:]
-			t.sealed = f == nil && l.kind == lineSeal && len(data) == 0
+			for start := 0; start >= 0; start = nextStart(text, start) {
+				l, f := parseLine(text[start:], sum)
+				if f != nil {
+					continue
+				}
+				t.later = t.later || l.ack > n || l.kind == lineSeal && l.seq > n
+				t.begun = t.begun || l.kind != lineSeal && l.ack == n
+				t.sealed = t.sealed || l.kind == lineSeal && len(data) == 0
+			}
 		}
 	}
 	t.endRun(t.p+t.size, true)
 	return nil
+}
+
+// nextStart returns where the next line may begin in text behind start: a lost
+// sector may end where no line does, so after a NUL; -1 if nowhere.
+func nextStart(text []byte, start int) int {
+	i := bytes.Index(text[start:], []byte("\x00{"))
+	if i < 0 {
+		return -1
+	}
+	return start + i + 1
 }
 
 // runs follows the runs of NUL through a block.

@@ -14,6 +14,7 @@ KNOWN_REQUIRES = frozenset()
 
 N = rb"(?:0|[1-9][0-9]{0,15})"
 HEX = rb"[0-9a-f]{64}"
+NAME = rb'"[!#-\[\]-~]*"'
 BUUID = UUID.encode()
 
 ENTRY_LINE = re.compile(
@@ -29,7 +30,7 @@ HEADER_LINE = re.compile(
     rb'\{"ownlog":1,"crc":"([0-9a-f]{8})","header":\{"log":"(' + BUUID + rb')",'
     rb'"first":(' + N + rb'),"frontier":\[((?:"' + HEX + rb'"(?:,"' + HEX + rb'")*)?)\],'
     rb'"fork":(?:null|\{"log":"(' + BUUID + rb')","size":(' + N + rb')\}),'
-    rb'"requires":(\[(?:"[^"\\\x00-\x1f]*"(?:,"[^"\\\x00-\x1f]*")*)?\])(,.*)?\}\}',
+    rb'"requires":(\[(?:' + NAME + rb'(?:,' + NAME + rb')*)?\])(,.*)?\}\}',
     re.DOTALL,
 )
 
@@ -128,6 +129,7 @@ class Header:
             raise Bad("header", "checksum does not match the header", want, m[1].decode())
         self.log = m[2].decode()
         try:
+            check_one_object(line[line.index(b'"header":') + 9 : -1])
             check_json(line)
             self.first = number(m[3])
             self.fork = (m[5].decode(), number(m[6])) if m[5] else None

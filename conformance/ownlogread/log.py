@@ -89,7 +89,7 @@ def read_log(directory, store, options, descendants=()):
     files = {}
     for entry in sorted(os.listdir(directory)):
         m = SEGMENT_NAME.fullmatch(entry)
-        if m:
+        if m and os.path.isfile(os.path.join(directory, entry)):
             files.setdefault(int(m[1]), {})["sealed" if m[2] else "text"] = os.path.join(directory, entry)
     segments = []
     for first in sorted(files):
@@ -273,10 +273,13 @@ def named_holes(facts_, seqs):
         if kind != "redacted":
             continue
         hidden, leaves = value
-        if isinstance(hidden, list) and isinstance(leaves, list) and len(hidden) == len(leaves):
-            for s, leaf in zip(hidden, leaves):
-                if type(s) is int and s < seq and s in seqs:
-                    yield s, leaf
+        if not isinstance(hidden, list) or not isinstance(leaves, list) or len(hidden) != len(leaves):
+            continue
+        if not all(type(s) is int for s in hidden) or not all(type(leaf) is str for leaf in leaves):
+            continue
+        for s, leaf in zip(hidden, leaves):
+            if s < seq and s in seqs:
+                yield s, leaf
 
 
 def check_named(log):

@@ -105,7 +105,7 @@ class Segment:
             raise Bad("line-ack", "ack neither goes on with the batch nor begins one", want, str(parsed.ack))
 
 
-BLOB = re.compile(rb'\{"blob":"sha256:([0-9a-f]{64})","size":(' + N + rb")")
+BLOB = re.compile(rb'\{"blob":"sha256:([0-9a-f]{64})","size":(' + N + rb")(?=[,}])")
 
 
 def facts(seq, entry, offset, line, options):
@@ -120,11 +120,19 @@ def facts(seq, entry, offset, line, options):
             yield seq, "strict", str(e), offset, line
     for m in BLOB.finditer(norm):
         yield seq, "blob", (m[1].decode(), int(m[2])), offset, line
-    if b'"log.redacted"' in norm:
+    if b'"log.redacted"' in norm or b"\\" in norm:
         members = top_level(norm)
         data = members.get("data")
-        if members.get("type") == "log.redacted" and isinstance(data, dict):
+        if members.get("type") == "log.redacted" and isinstance(data, dict) and is_strict(entry):
             yield seq, "redacted", (data.get("seqs"), data.get("leaves")), offset, line
+
+
+def is_strict(entry):
+    try:
+        check_entry(entry)
+        return True
+    except NotStrict:
+        return False
 
 
 def open_bytes(path):
