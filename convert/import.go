@@ -87,6 +87,20 @@ type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return e.Reason }
 
+// PartialError: some files of a source could not be read. The others were
+// imported, and are not read again before they change or the source is whole.
+type PartialError struct{ Files map[string]error } // by path
+
+func (e *PartialError) Error() string {
+	first := ""
+	for path := range e.Files {
+		if first == "" || path < first {
+			first = path
+		}
+	}
+	return fmt.Sprintf("%d files cannot be read, %s: %v", len(e.Files), first, e.Files[first])
+}
+
 // ErrNothing: a source holds no complete record yet.
 var ErrNothing = errors.New("holds no complete record yet")
 
@@ -324,7 +338,10 @@ func (rec SourceRecord) unchanged(f File) bool {
 func (r *importRun) importAll(ctx context.Context) error {
 	queue := make([]*Source, 0, len(r.order))
 	for _, key := range r.order {
-		queue = append(queue, r.sources[key])
+		// Before they are sorted, which reads those of one size.
+		if src := r.sources[key]; !r.skip(ctx, src) {
+			queue = append(queue, src)
+		}
 	}
 	sortSources(queue)
 	for len(queue) > 0 {
@@ -333,9 +350,6 @@ func (r *importRun) importAll(ctx context.Context) error {
 		for _, src := range queue {
 			if err := ctx.Err(); err != nil {
 				return err
-			}
-			if r.skip(ctx, src) {
-				continue
 			}
 			err := r.importSource(ctx, src)
 			var needs *NeedsParentError
@@ -443,10 +457,16 @@ func (r *importRun) finish(src *Source, err error) {
 	outcomes := r.mirror.takeOutcomes()
 	var refused *RefusedError
 	var other *OtherProjectError
-	for i, f := range src.Files {
+	var partial *PartialError
+	errors.As(err, &partial)
+	told := false // the outcomes are told with the first file that did not fail alone
+	for _, f := range src.Files {
 		res := FileResult{Path: f.Path, Vendor: src.Vendor, Kind: src.Kind, Bytes: f.Size, Status: FileImported}
-		if i == 0 {
-			res.Outcomes = outcomes
+		if partial != nil {
+			err = partial.Files[f.Path]
+		}
+		if !told && (partial == nil || err == nil) {
+			res.Outcomes, told = outcomes, true
 		}
 		switch {
 		case errors.Is(err, ErrNothing):

@@ -53,7 +53,7 @@ func (s *DirStore) append(ctx context.Context, log LogID, at int64, entries [][]
 	}
 	l, done := s.use(log)
 	defer done()
-	r := &appendRequest{ctx: ctx, at: at, entries: entries, done: make(chan struct{}), lead: make(chan struct{}, 1)}
+	r := &appendRequest{ctx: ctx, at: at, entries: entries}
 	l.queue.run(r, l.commit)
 	if r.err != nil {
 		return 0, 0, r.err
@@ -68,10 +68,13 @@ type appendRequest struct {
 	at      int64
 	entries [][]byte
 
-	done chan struct{} // closed when err or size is set
+	finished bool // err or size is set
+	size     int64
+	err      error
+
+	// A request that came while another was served has both.
+	done chan struct{} // closed when it is finished
 	lead chan struct{} // gets a value when this request is to serve the queue
-	size int64
-	err  error
 }
 
 func (r *appendRequest) bytes() int {
@@ -83,8 +86,10 @@ func (r *appendRequest) bytes() int {
 }
 
 func (r *appendRequest) finish(size int64, err error) {
-	r.size, r.err = size, err
-	close(r.done)
+	r.size, r.err, r.finished = size, err, true
+	if r.done != nil {
+		close(r.done)
+	}
 }
 
 // commitQueue collects the appends to one log that come while another is being
@@ -101,6 +106,7 @@ func (q *commitQueue) run(r *appendRequest, commit func([]*appendRequest) []*app
 	q.mu.Lock()
 	q.waiting = append(q.waiting, r)
 	if q.busy {
+		r.done, r.lead = make(chan struct{}), make(chan struct{}, 1)
 		q.mu.Unlock()
 		select {
 		case <-r.done:
@@ -127,12 +133,9 @@ func (q *commitQueue) run(r *appendRequest, commit func([]*appendRequest) []*app
 		again := commit(batch)
 		q.mu.Lock()
 		q.waiting = append(again, q.waiting...)
-		select {
-		case <-r.done:
-		default:
-			continue
+		if r.finished {
+			break
 		}
-		break
 	}
 	if len(q.waiting) > 0 {
 		q.waiting[0].lead <- struct{}{}
@@ -235,7 +238,8 @@ func (l *dirLog) commitLocked(reqs []*appendRequest) []appendAnswer {
 		l.poison()
 		return fail(fmt.Errorf("append to log %s: %w", l.id, err))
 	}
-	b := batch{log: l, tail: t, ack: t.size, frontier: t.frontier.Clone(), size: t.size}
+	b := batch{log: l, tail: t, ack: t.size, size: t.size, frontier: &l.next}
+	b.frontier.become(&t.frontier)
 	defer b.done()
 	for i, r := range reqs {
 		if r.at == anywhere {
@@ -281,7 +285,7 @@ type batch struct {
 	written  int // bytes of the batch that were written and not synced
 	ack      int64
 	size     int64
-	frontier Frontier
+	frontier *Frontier
 }
 
 func (b *batch) add(entry []byte) error {
@@ -342,7 +346,8 @@ func (b *batch) flush() error {
 			return err
 		}
 	}
-	t.size, t.frontier = b.size, b.frontier.Clone()
+	t.size = b.size
+	t.frontier.become(b.frontier)
 	b.ack, b.written = b.size, 0
 	// The entries are durable whether the record says so or not: an outdated
 	// one makes the next append copy them once more.

@@ -38,12 +38,18 @@ func lockFile(f *os.File, exclusive, wait bool) error {
 
 func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
 
+// statPath asks the system itself: every append does, and needs two numbers.
 func statPath(name string) (fsStat, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return fsStat{}, err
+	var st unix.Stat_t
+	for {
+		err := unix.Stat(name, &st)
+		if err == nil {
+			return fsStat{ID: uint64(st.Ino), Size: st.Size}, nil //nolint:unconvert // of another type elsewhere
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fsStat{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+		}
 	}
-	return statInfo(info), nil
 }
 
 func statFile(f *os.File) (fsStat, error) {
@@ -51,15 +57,11 @@ func statFile(f *os.File) (fsStat, error) {
 	if err != nil {
 		return fsStat{}, err
 	}
-	return statInfo(info), nil
-}
-
-func statInfo(info fs.FileInfo) fsStat {
 	s := fsStat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.ID = uint64(sys.Ino)
 	}
-	return s
+	return s, nil
 }
 
 func syncDir(name string) error {

@@ -24,6 +24,7 @@ type dirLog struct {
 
 	lock fsFile
 	tail *openSegment // as this handle left it; checked against the record before use
+	next Frontier     // of the batch being written
 	// suspect is set after an error while appending: nothing more is written to
 	// the file that was open then.
 	suspect bool

@@ -76,6 +76,9 @@ func (f *Frontier) Root() Hash {
 // Clone returns a copy that grows on its own.
 func (f *Frontier) Clone() Frontier { return Frontier{size: f.size, nodes: f.Nodes()} }
 
+// become makes f the same as g, in the memory that f has.
+func (f *Frontier) become(g *Frontier) { f.size, f.nodes = g.size, append(f.nodes[:0], g.nodes...) }
+
 // leafInPlace is [LeafHash] of b[1:] without copying: b[0] is changed while it
 // hashes.
 func leafInPlace(b []byte) Hash {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tidwall/wal"
@@ -19,13 +20,15 @@ import (
 	"github.com/ownlog/ownlog/format"
 )
 
-// appendResult is how long a number of appends took.
+// appendResult is how long it took to append a number of entries.
 type appendResult struct {
 	Appends int
 	Wall    time.Duration
+	CPU     time.Duration // of all threads
 }
 
-func perAppend(r appendResult) time.Duration { return r.Wall / time.Duration(r.Appends) }
+func perAppend(r appendResult) time.Duration    { return r.Wall / time.Duration(r.Appends) }
+func cpuPerAppend(r appendResult) time.Duration { return r.CPU / time.Duration(r.Appends) }
 
 // chunk is how many appends one contender makes before it is the other's turn.
 const chunk = 25
@@ -92,20 +95,27 @@ func openOwnlog(dir string, first []byte, opts ...format.DirOption) (*ownlogAppe
 	return a, a.append(first)
 }
 
-func (a *ownlogAppender) append(entry []byte) (err error) {
-	a.at, err = a.store.Append(context.Background(), a.log, a.at, [][]byte{entry})
+func (a *ownlogAppender) append(entries ...[]byte) (err error) {
+	a.at, err = a.store.Append(context.Background(), a.log, a.at, entries)
 	return err
 }
 
-// appenders are the ways to append entries, one at a time; dir is new.
+// batchSize is how many entries one call appends where calls append several.
+const batchSize = 32
+
+// appenders are the ways to append entries, one a call unless they say that a
+// call takes a batch; dir is new.
 var appenders = map[string]func(dir string, list [][]byte) (appendResult, error){
 	"ownlog":    func(dir string, list [][]byte) (appendResult, error) { return appendOwnlog(dir, list, 1) },
 	"ownlog 64": func(dir string, list [][]byte) (appendResult, error) { return appendOwnlog(dir, list, 64) },
 	"ownlog unsynced": func(dir string, list [][]byte) (appendResult, error) {
 		return appendOwnlog(dir, list, 1, format.WithoutSync())
 	},
-	"etcd unsynced":    appendEtcd,
-	"tidwall unsynced": appendTidwall,
+	"ownlog unsynced batch":  appendOwnlogBatches,
+	"etcd unsynced":          func(dir string, list [][]byte) (appendResult, error) { return appendEtcd(dir, list, 1) },
+	"etcd unsynced batch":    func(dir string, list [][]byte) (appendResult, error) { return appendEtcd(dir, list, batchSize) },
+	"tidwall unsynced":       appendTidwall,
+	"tidwall unsynced batch": appendTidwallBatches,
 }
 
 // measureAppend is the part that appends one way: HOW DIR COUNT TEXT.
@@ -141,13 +151,44 @@ func someEntries(count, text string) ([][]byte, error) {
 
 // timed measures n calls of do.
 func timed(n int, do func(i int) error) (appendResult, error) {
-	began := time.Now()
-	for i := range n {
-		if err := do(i); err != nil {
-			return appendResult{}, err
+	return stopwatch(n, func() error {
+		for i := range n {
+			if err := do(i); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+}
+
+// timedBatches measures calls of do with the entries of list, batchSize a call.
+func timedBatches(list [][]byte, do func(first int, batch [][]byte) error) (appendResult, error) {
+	return stopwatch(len(list), func() error {
+		first := 0
+		for batch := range slices.Chunk(list, batchSize) {
+			if err := do(first, batch); err != nil {
+				return err
+			}
+			first += len(batch)
+		}
+		return nil
+	})
+}
+
+// stopwatch measures do, which appends n entries.
+func stopwatch(n int, do func() error) (appendResult, error) {
+	began, used := time.Now(), processTime()
+	err := do()
+	return appendResult{n, time.Since(began), processTime() - used}, err
+}
+
+// processTime is the processor time that this process took so far.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // it knows no error for its own process
 	}
-	return appendResult{n, time.Since(began)}, nil
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func appendOwnlog(dir string, list [][]byte, appenders int, opts ...format.DirOption) (res appendResult, err error) {
@@ -160,20 +201,31 @@ func appendOwnlog(dir string, list [][]byte, appenders int, opts ...format.DirOp
 		return timed(len(list), func(i int) error { return log.append(list[i]) })
 	}
 	errs := make([]error, appenders)
-	began := time.Now()
-	var all sync.WaitGroup
-	for a := range appenders {
-		all.Go(func() {
-			for i := a; i < len(list) && errs[a] == nil; i += appenders {
-				_, _, errs[a] = log.store.AppendTail(context.Background(), log.log, list[i:i+1])
-			}
-		})
-	}
-	all.Wait()
-	return appendResult{len(list), time.Since(began)}, errors.Join(errs...)
+	return stopwatch(len(list), func() error {
+		var all sync.WaitGroup
+		for a := range appenders {
+			all.Go(func() {
+				for i := a; i < len(list) && errs[a] == nil; i += appenders {
+					_, _, errs[a] = log.store.AppendTail(context.Background(), log.log, list[i:i+1])
+				}
+			})
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	})
 }
 
-func appendEtcd(dir string, list [][]byte) (res appendResult, err error) {
+func appendOwnlogBatches(dir string, list [][]byte) (res appendResult, err error) {
+	log, err := openOwnlog(dir, list[0], format.WithoutSync())
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, log.store.Close()) }()
+	return timedBatches(list, func(_ int, batch [][]byte) error { return log.append(batch...) })
+}
+
+// appendEtcd appends size entries a call. Each call writes what it has to the file.
+func appendEtcd(dir string, list [][]byte, size int) (res appendResult, err error) {
 	w, err := etcdwal.Create(zap.NewNop(), dir, nil)
 	if err != nil {
 		return res, err
@@ -181,9 +233,19 @@ func appendEtcd(dir string, list [][]byte) (res appendResult, err error) {
 	defer func() { err = errors.Join(err, w.Close()) }()
 	w.SetUnsafeNoFsync()
 	term := uint64(1)
-	return timed(len(list), func(i int) error {
+	entry := func(i int) *raftpb.Entry {
 		index := uint64(i + 1)
-		return w.Save(&raftpb.HardState{}, []*raftpb.Entry{{Term: &term, Index: &index, Data: list[i]}})
+		return &raftpb.Entry{Term: &term, Index: &index, Data: list[i]}
+	}
+	if size == 1 {
+		return timed(len(list), func(i int) error { return w.Save(&raftpb.HardState{}, []*raftpb.Entry{entry(i)}) })
+	}
+	return timedBatches(list, func(first int, batch [][]byte) error {
+		entries := make([]*raftpb.Entry, len(batch))
+		for i := range batch {
+			entries[i] = entry(first + i)
+		}
+		return w.Save(&raftpb.HardState{}, entries)
 	})
 }
 
@@ -194,6 +256,21 @@ func appendTidwall(dir string, list [][]byte) (res appendResult, err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	return timed(len(list), func(i int) error { return w.Write(uint64(i+1), list[i]) })
+}
+
+func appendTidwallBatches(dir string, list [][]byte) (res appendResult, err error) {
+	w, err := wal.Open(dir, &wal.Options{NoSync: true, NoCopy: true})
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	var b wal.Batch
+	return timedBatches(list, func(first int, batch [][]byte) error {
+		for i, e := range batch {
+			b.Write(uint64(first+i+1), e)
+		}
+		return w.WriteBatch(&b) // clears b
+	})
 }
 
 // appends compares appending with what others do for as much.
@@ -215,38 +292,48 @@ func (b *bench) appends() error {
 	share := median(pairs, func(p []time.Duration) float64 { return float64(p[1]) / float64(p[0]) })
 	b.add("durable append of one entry", microseconds(ours), microseconds(bare)+" (a bare loop of write and fdatasync)", fmt.Sprintf("%.0f %%", 100*share), "at least 95 %", share >= 0.95)
 
-	// turns runs each way in turn; count is of appends.
-	turns := func(count map[string]int, how ...string) ([]time.Duration, error) {
+	// turns runs each way in turn, and returns the medians of wall and processor
+	// time for an entry; count is of entries.
+	turns := func(count map[string]int, how ...string) (walls, cpus []time.Duration, err error) {
 		runs := make([][]appendResult, len(how))
 		for range b.rounds {
 			for i, h := range how {
 				var r appendResult
 				if err := part(&r, "append", h, dir, strconv.Itoa(count[h]), b.text); err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 				runs[i] = append(runs[i], r)
 			}
 		}
-		each := make([]time.Duration, len(how))
 		for i := range how {
-			each[i] = median(runs[i], perAppend)
+			walls = append(walls, median(runs[i], perAppend))
+			cpus = append(cpus, median(runs[i], cpuPerAppend))
 		}
-		return each, nil
+		return walls, cpus, nil
 	}
-	many, err := turns(map[string]int{"ownlog": 300, "ownlog 64": 5000}, "ownlog", "ownlog 64")
+	many, _, err := turns(map[string]int{"ownlog": 300, "ownlog 64": 5000}, "ownlog", "ownlog 64")
 	if err != nil {
 		return err
 	}
 	times := float64(many[0]) / float64(many[1])
 	b.add("64 appenders in one process beside one", microseconds(many[1]), microseconds(many[0])+" (one appender)", fmt.Sprintf("%.1f times", times), "at least 10 times", times >= 10)
 	const unsynced = 20_000
-	each, err := turns(map[string]int{"ownlog unsynced": unsynced, "etcd unsynced": unsynced, "tidwall unsynced": unsynced}, "ownlog unsynced", "etcd unsynced", "tidwall unsynced")
-	if err != nil {
-		return err
-	}
-	for i, peer := range []string{"etcd's wal", "tidwall/wal"} {
-		times := float64(each[i+1]) / float64(each[0])
-		b.add("append of one entry, not synced", microseconds(each[0]), microseconds(each[i+1])+" ("+peer+")", fmt.Sprintf("%.2f times", times), "at least 1.00 times", times >= 1)
+	for _, kind := range []struct{ suffix, what string }{
+		{"", "one entry a call, not synced: processor time of an entry"},
+		{" batch", fmt.Sprintf("%d entries a call, not synced: processor time of an entry", batchSize)},
+	} {
+		how := []string{"ownlog unsynced" + kind.suffix, "etcd unsynced" + kind.suffix, "tidwall unsynced" + kind.suffix}
+		walls, cpus, err := turns(map[string]int{how[0]: unsynced, how[1]: unsynced, how[2]: unsynced}, how...)
+		if err != nil {
+			return err
+		}
+		figure := func(i int) string {
+			return microseconds(cpus[i]) + " (wall " + microseconds(walls[i]) + ")"
+		}
+		for i, peer := range []string{"etcd's wal", "tidwall/wal"} {
+			times := float64(cpus[i+1]) / float64(cpus[0])
+			b.add(kind.what, figure(0), figure(i+1)+" ("+peer+")", fmt.Sprintf("%.2f times as fast", times), "at least 1.00", times >= 1)
+		}
 	}
 	return nil
 }

@@ -67,6 +67,9 @@ func fileEntries(name string, n *int, yield func([]byte) bool) (bool, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(make([]byte, 64<<10), maxRaw)
 	for lines.Scan() {
+		if len(lines.Bytes()) == 0 {
+			continue // no record
+		}
 		e := entry(*n, lines.Bytes())
 		if format.CheckEntry(e) != nil {
 			continue

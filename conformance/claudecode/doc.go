@@ -10,7 +10,8 @@
 // there (default: below the user's cache folder); after it, separated like PATH,
 // stand folders in which npm installed older versions
 // (@anthropic-ai/claude-code-linux-x64 2.1.197). The tool talks to a scripted
-// provider on loopback, with a made-up key and a scratch home.
+// provider on loopback, with a made-up key and a scratch home. The Agent SDK, which
+// is run by node, is installed into the folder agent-sdk beside the pinned tool.
 //
 // Older versions resume some of the sessions, and all of them with OWNLOG_SOAK=1;
 // `conformance/soak --only versions` does that.

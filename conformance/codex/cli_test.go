@@ -33,6 +33,8 @@ type cli struct {
 
 	mu       sync.Mutex
 	requests []request
+	asked    chan<- struct{} // told of the next request, unless nil
+	held     <-chan struct{} // which then waits for this
 }
 
 // request is what the tool sent to the provider.
@@ -197,7 +199,13 @@ func (c *cli) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	c.requests = append(c.requests, req)
+	asked, held := c.asked, c.held
+	c.asked, c.held = nil, nil
 	c.mu.Unlock()
+	if asked != nil {
+		close(asked)
+		<-held
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	item := `{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Understood."}]}`
 	for _, ev := range []string{
@@ -213,6 +221,15 @@ func (c *cli) answer(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind.Type, ev)
 	}
+}
+
+// hold keeps the next request waiting until goOn is called, and tells when it came.
+func (c *cli) hold() (asked <-chan struct{}, goOn func()) {
+	told, held := make(chan struct{}), make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked, c.held = told, held
+	return told, sync.OnceFunc(func() { close(held) })
 }
 
 func readBody(r *http.Request) ([]byte, error) {

@@ -27,6 +27,7 @@ import (
 // the loopback interface and to nothing else.
 type cli struct {
 	command string // a wrapper that starts the tool in that home
+	data    string // its data folder
 	project string
 	server  string // address of the tool's own, once it serves
 
@@ -48,8 +49,9 @@ type recorded struct {
 // cliTimeout bounds one run of the tool.
 const cliTimeout = 5 * time.Minute
 
-// newCLI prepares a home in which all providers and models are answered here.
-func newCLI(t *testing.T, project string, models map[string][]string) *cli {
+// newCLI prepares a home in which all providers and models are answered here. more
+// are variables of the tool's environment.
+func newCLI(t *testing.T, project string, models map[string][]string, more ...string) *cli {
 	t.Helper()
 	dir := os.Getenv("OWNLOG_OPENCODE_CLI")
 	// The program itself, without the wrapper that wants a postinstall script.
@@ -62,10 +64,10 @@ func newCLI(t *testing.T, project string, models map[string][]string) *cli {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	c := &cli{command: filepath.Join(home, "opencode"), project: project}
+	c := &cli{command: filepath.Join(home, "opencode"), data: filepath.Join(home, "data", "opencode"), project: project}
 	server := httptest.NewServer(http.HandlerFunc(c.answer))
 	t.Cleanup(server.Close)
-	for _, d := range []string{"config/opencode", "data", "state", "cache", "tmp"} {
+	for _, d := range []string{"config/opencode", "data/opencode", "state", "cache", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(home, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +85,7 @@ func newCLI(t *testing.T, project string, models map[string][]string) *cli {
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=dev", "GIT_AUTHOR_EMAIL=dev@example.invalid", "GIT_COMMITTER_NAME=dev", "GIT_COMMITTER_EMAIL=dev@example.invalid",
 		"NO_PROXY=127.0.0.1,localhost", "no_proxy=127.0.0.1,localhost",
 	}
+	env = append(env, more...)
 	closed := closedPort(t)
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"} {
 		env = append(env, name+"=http://"+closed)
@@ -186,20 +189,30 @@ func (c *cli) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run runs the tool in its project.
-func (c *cli) run(t *testing.T, stdin string, args ...string) {
+// run runs the tool in its project and returns what it prints. That goes through a
+// file: the tool may end before a pipe is drained.
+func (c *cli) run(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), cliTimeout)
 	defer cancel()
+	printed, err := os.Create(filepath.Join(t.TempDir(), "printed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer printed.Close()
 	cmd := exec.CommandContext(ctx, c.command, args...)
 	cmd.Dir = c.project
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.WaitDelay = 5 * time.Second
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("opencode %v: %v: %s", args, err, out.String()[max(0, out.Len()-800):])
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = printed, &said
+	err = cmd.Run()
+	out, readErr := os.ReadFile(printed.Name())
+	if err != nil || readErr != nil {
+		said.Write(out)
+		t.Fatalf("opencode %v: %v, %v: %s", args, err, readErr, said.String()[max(0, said.Len()-800):])
 	}
+	return string(out)
 }
 
 // serve starts the tool's own server: one start for many sessions.

@@ -69,8 +69,12 @@ var refusedTables = map[string]string{
 }
 
 // Guarded implements [convert.Guard]: files with keys are never opened, wherever
-// they lie, since CODEX_HOME may be any folder.
+// they lie, since CODEX_HOME may be any folder; nor are the locks that running
+// tools hold.
 func (v Vendor) Guarded(f convert.File) (reason string) {
+	if inFolder(filepath.ToSlash(f.Path), "thread-writer-locks") {
+		return "the lock of a running tool"
+	}
 	if name := path.Base(f.Rel); secretNames[name] {
 		return refusedNames[name]
 	}

@@ -269,6 +269,9 @@ func TestRewrittenSessionsSayTheSame(t *testing.T) {
 			if !bytes.Equal(got, again) {
 				t.Errorf("%s: two exports differ", name)
 			}
+			if !bytes.Contains(bytes.SplitN(got, []byte("\n"), 2)[0], []byte(`"model_provider":"`)) {
+				t.Errorf("%s: no model_provider in the first line", name)
+			}
 			to := importContent(t, got)
 			if diff := cmp.Diff(want, to.view(t)); diff != "" {
 				t.Errorf("%s, paginated %s: the view differs (-want +got):\n%s", name, paginated, diff)

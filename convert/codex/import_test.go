@@ -9,13 +9,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/convert/stats"
 	"github.com/ownlog/ownlog/fixtures"
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
@@ -141,10 +145,52 @@ func TestHistoryBase(t *testing.T) {
 	if diff := cmp.Diff(map[int64]bool{0: true, 3: true}, turns); err != nil || diff != "" {
 		t.Errorf("turns of the child, which go on behind the parent's two (-want +got), %v:\n%s", err, diff)
 	}
+	checkForkUsage(t, l, parent.Log, child.Log)
 	again := importFolder(t, l, copyFork(t, forkParent, forkChild))
 	for name, r := range again {
 		if r.Outcomes[0].Appended != 0 {
 			t.Errorf("%s: a second import added %d entries", name, r.Outcomes[0].Appended)
+		}
+	}
+}
+
+// checkForkUsage compares the tokens of a parent and its fork with the records of
+// their files: each response counts once, and a fork's are its own.
+func checkForkUsage(t *testing.T, l *testLog, parent, child format.LogID) {
+	t.Helper()
+	for name, log := range map[string]format.LogID{forkParent: parent, forkChild: child} {
+		content, err := fs.ReadFile(fixtures.FS, "codex/fork/sessions/2026/11/23/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, responses int64
+		for line := range bytes.Lines(content) {
+			var r struct {
+				Type    string `json:"type"`
+				Payload struct {
+					Usage struct {
+						Output int64 `json:"output_tokens"`
+					} `json:"usage"`
+				} `json:"payload"`
+			}
+			if err := json.Unmarshal(line, &r, jsontext.AllowDuplicateNames(true)); err != nil {
+				t.Fatal(err)
+			}
+			if r.Type == "token_usage_record" {
+				want += r.Payload.Usage.Output
+				responses++
+			}
+		}
+		got, err := stats.Collect(context.Background(), l.store, slices.Values([]format.LogID{log}), stats.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var output, calls int64
+		for _, u := range got.Usage {
+			output, calls = output+u.Output, calls+u.Calls
+		}
+		if output != want || calls != responses || responses == 0 {
+			t.Errorf("%s: %d output tokens in %d responses, want %d in %d", name, output, calls, want, responses)
 		}
 	}
 }
@@ -250,27 +296,19 @@ func TestSideFiles(t *testing.T) {
 	queue(t, filepath.Join(dir, "queue_1.sqlite"),
 		`CREATE TABLE queued_items (id TEXT PRIMARY KEY NOT NULL, thread_id TEXT NOT NULL, payload_json TEXT NOT NULL, queue_order INTEGER NOT NULL)`,
 		`INSERT INTO queued_items VALUES ('q1', 's1', '{"text":"later"}', 1), ('q2', 's1', '{"text":"last"}', 2)`)
+	goals := filepath.Join(dir, "goals_1.sqlite")
+	queue(t, goals,
+		`CREATE TABLE thread_goals (thread_id TEXT PRIMARY KEY NOT NULL, goal_id TEXT NOT NULL, objective TEXT NOT NULL, status TEXT NOT NULL, tokens_used INTEGER NOT NULL)`,
+		`INSERT INTO thread_goals VALUES ('s2', 'g1', 'find the boats', 'active', 7)`)
 	l := emptyLog()
 	importFolder(t, l, dir)
+	queue(t, goals, `UPDATE thread_goals SET status = 'complete'`)
 	write(first + `{"id":"s1","thread_name":"uno","updated_at":"2026-11-23T02:00:00Z"}` + "\n")
 	queue(t, filepath.Join(dir, "queue_1.sqlite"), `DELETE FROM queued_items WHERE id = 'q1'`)
 	importFolder(t, l, dir)
 	queue(t, filepath.Join(dir, "queue_1.sqlite"), `DELETE FROM queued_items`)
 	importFolder(t, l, dir)
 	importFolder(t, l, dir)
-	var got []string
-	err := convert.WalkEvents(context.Background(), l.store, assetsName("s1").LogID(), 0, -1, func(e convert.LogEvent) error {
-		src := e.Event.Source
-		s := src.Row.Table + " " + src.Row.ID
-		switch d := e.Event.Data.(type) {
-		case *schema.SessionUpdated:
-			s += " " + d.Title
-		case *schema.VendorRecord:
-			s += " " + d.Kind
-		}
-		got = append(got, s+" "+string(e.Raw))
-		return nil
-	})
 	want := []string{
 		`queued_items q1 queued_items {"table":"queued_items","id":"q1","thread_id":"s1","payload_json":"{\"text\":\"later\"}","queue_order":1}`,
 		`queued_items q2 queued_items {"table":"queued_items","id":"q2","thread_id":"s1","payload_json":"{\"text\":\"last\"}","queue_order":2}`,
@@ -279,9 +317,43 @@ func TestSideFiles(t *testing.T) {
 		`session_index s1/2 uno {"id":"s1","thread_name":"uno","updated_at":"2026-11-23T02:00:00Z"}`,
 		`queued_items q2 gone `,
 	}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("entries of the assets log (-want +got), %v:\n%s", err, diff)
+	if diff := cmp.Diff(want, sideEntries(t, l, "s1")); diff != "" {
+		t.Errorf("entries of the assets log (-want +got):\n%s", diff)
 	}
+	want = []string{
+		`thread_goals s2 thread_goals {"table":"thread_goals","thread_id":"s2","goal_id":"g1","objective":"find the boats","status":"active","tokens_used":7}`,
+		`session_index s2/1 two {"id":"s2","thread_name":"two","updated_at":"2026-11-23T01:00:00Z"}`,
+		`thread_goals s2 thread_goals {"table":"thread_goals","thread_id":"s2","goal_id":"g1","objective":"find the boats","status":"complete","tokens_used":7}`,
+	}
+	if diff := cmp.Diff(want, sideEntries(t, l, "s2")); diff != "" {
+		t.Errorf("entries of the assets log of the session with a goal (-want +got):\n%s", diff)
+	}
+	// The databases were read from copies: none has a file beside it that was not there.
+	beside, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(beside) != 3 {
+		t.Errorf("the home holds %v, %v", beside, err)
+	}
+}
+
+// sideEntries says what a session's assets log holds.
+func sideEntries(t *testing.T, l *testLog, session string) (entries []string) {
+	t.Helper()
+	err := convert.WalkEvents(context.Background(), l.store, assetsName(session).LogID(), 0, -1, func(e convert.LogEvent) error {
+		src := e.Event.Source
+		s := src.Row.Table + " " + src.Row.ID
+		switch d := e.Event.Data.(type) {
+		case *schema.SessionUpdated:
+			s += " " + d.Title
+		case *schema.VendorRecord:
+			s += " " + d.Kind
+		}
+		entries = append(entries, s+" "+string(e.Raw))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
 }
 
 // queue runs statements on a database.

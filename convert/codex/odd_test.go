@@ -69,6 +69,9 @@ func TestRecords(t *testing.T) {
 		{"a usage record closes a response, and one without items gets a step of its own",
 			[]string{user, answer, `{"type":"token_usage_record","payload":{"usage":{"input_tokens":5,"cached_input_tokens":7}}}`, `{"type":"token_usage_record","payload":{"usage":{}}}`, answer},
 			[]string{"1 user.message", "1/1 model.output", "1/1 model.output", "1/2 model.output", "1/3 model.output"}},
+		{"a copied fork is linked to where it came from",
+			[]string{`{"type":"session_meta","payload":{"id":"x","forked_from_id":"y"}}`, `{"type":"session_meta","payload":{"id":"y"}}`, user},
+			[]string{"0 session.opened", "0 session.forked y, copied", "0 vendor.record", "1 user.message"}},
 		{"later session_meta is no identity",
 			[]string{`{"type":"session_meta","payload":{"id":"x"}}`, `{"type":"session_meta","payload":{"id":"y"}}`},
 			[]string{"0 session.opened", "0 vendor.record"}},
@@ -139,6 +142,10 @@ func summarise(t *testing.T, runs [][][]byte) (out []string) {
 				}
 			case *schema.ToolResult:
 				s += " " + string(d.CallKey)
+			case *schema.SessionForked:
+				if d.From != nil && d.Copied {
+					s += " " + d.From.VendorSession + ", copied"
+				}
 			case *schema.FileChanged:
 				s += " " + string(d.CallKey)
 			case *schema.VendorRecord:

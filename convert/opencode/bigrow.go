@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"modernc.org/libc"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -52,10 +53,7 @@ func (di *databaseImport) putBig(ctx context.Context, log *sessionLog, key schem
 	if r.table == tableMessage {
 		message = key.ID
 	}
-	_, _, same := log.rows.SeenDigest(key, stored.Digest[len("sha256:"):])
-	if due, err := log.due(ctx, key, message, same); err != nil || !due {
-		return err
-	}
+	_, _, same := log.rows.SeenDigest(key, strings.TrimPrefix(stored.Digest, "sha256:"))
 	rec := fromRow(key.ID, appendRow(nil, r.table, r.columns, r.values))
 	rec.data, rec.finding = skeleton, ""
 	switch {
@@ -64,13 +62,20 @@ func (di *databaseImport) putBig(ctx context.Context, log *sessionLog, key schem
 		rec.finding = "row-too-big"
 	case skeleton == nil:
 		rec.finding = "data-not-json"
-	default:
-		log.mapper.elided, log.mapper.mark = e.blobs, e.mark
-		defer func() { log.mapper.elided, log.mapper.mark = nil, "" }()
 	}
-	run := convert.Run{Record: convert.Record{Stored: &stored}, Row: &key}
-	log.mapper.mapRecord(rec, &run)
-	return log.rows.Put(ctx, run)
+	return log.putUnlessHeld(ctx, key, message, same, func() convert.Run { return log.mapBig(rec, &key, &stored, e) })
+}
+
+// mapBig maps a row that is stored already, of which rec holds the skeleton; e may
+// be nil.
+func (l *sessionLog) mapBig(rec record, key *schema.Row, stored *schema.Blob, e *elider) convert.Run {
+	if e != nil && rec.finding == "" {
+		l.mapper.elided, l.mapper.mark = e.blobs, e.mark
+		defer func() { l.mapper.elided, l.mapper.mark = nil, "" }()
+	}
+	run := convert.Run{Record: convert.Record{Stored: stored}, Row: key}
+	l.mapper.mapRecord(rec, &run)
+	return run
 }
 
 // skeleton reads the row's data as a stream; e is nil if data is not big. It is

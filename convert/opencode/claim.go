@@ -98,6 +98,8 @@ func claimDatabase(file convert.File, name string) convert.Claim {
 		if strings.HasSuffix(name, ".db") || declaresSessions(file.Head) {
 			return convert.Claim{Kind: convert.ClaimDatabase, Group: file.Path}
 		}
+	case named && strings.HasSuffix(name, ".db") && hasLostHeader(file.Head):
+		return convert.Claim{Kind: convert.ClaimDatabase, Group: file.Path}
 	case named && strings.HasSuffix(name, ".db"):
 		return convert.Claim{Kind: convert.ClaimRefused, Reason: "named like OpenCode's database, but not an SQLite file"}
 	}

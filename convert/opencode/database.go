@@ -40,7 +40,9 @@ type database struct {
 	direct *connection // for rows, of which there are many
 	path   string
 	limit  int64 // values longer than this are not read whole
-	tables map[string]*table
+	// cutShort: the file is shorter than its header says, and was opened all the same.
+	cutShort bool
+	tables   map[string]*table
 
 	gathered gathering // room to be used again
 	scanners map[string]*scanner
@@ -105,7 +107,7 @@ func openDatabase(ctx context.Context, path string, limit int64, cutShort bool) 
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	d := &database{db: db, path: path, limit: limit, tables: make(map[string]*table), scanners: make(map[string]*scanner)}
+	d := &database{db: db, path: path, limit: limit, cutShort: cutShort, tables: make(map[string]*table), scanners: make(map[string]*scanner)}
 	if err := d.readSchema(ctx); err != nil {
 		db.Close()
 		return nil, err

@@ -23,6 +23,7 @@ type elider struct {
 	limit    int64 // of the skeleton, in bytes
 	control  bool  // a control byte was seen
 	tooBig   bool  // the skeleton was given up
+	spaced   bool  // whitespace may stand around the value
 	read     int64
 }
 
@@ -40,8 +41,17 @@ func newElider(r io.Reader, put func(io.Reader) (schema.Blob, error)) *elider {
 // run reads the stream to its end. It wraps errNotJSON if that is not one value
 // without whitespace around it; other errors are those of reading and storing.
 func (e *elider) run() error {
-	if err := e.value(0, true); err != nil {
+	if err := e.value(0, !e.spaced); err != nil {
 		return err
+	}
+	if e.spaced {
+		switch _, err := e.token(); {
+		case errors.Is(err, errNotJSON): // the end
+			return nil
+		case err != nil:
+			return err
+		}
+		return errNotJSON
 	}
 	if _, err := e.r.ReadByte(); err != io.EOF {
 		return errors.Join(errNotJSON, err)

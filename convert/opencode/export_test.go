@@ -313,9 +313,16 @@ func (in *testImport) said(t *testing.T, log format.LogID) (list []string) {
 				list = append(list, fmt.Sprintf("call %d", calls[b.CallKey]))
 			}
 		}
-		if m.Result != nil && m.Result.Content != nil {
+		if m.Result != nil {
 			if n, ok := calls[m.Result.CallKey]; ok {
 				var texts []string
+				if m.Result.Content == nil {
+					text, err := convert.UnansweredText(t.Context(), in.store, log, m.Result)
+					if err != nil {
+						t.Fatal(err)
+					}
+					texts = append(texts, text)
+				}
 				for _, p := range m.Result.Content {
 					if p.Type == schema.PartText {
 						texts = append(texts, in.inline(t, p.Text))
@@ -329,9 +336,7 @@ func (in *testImport) said(t *testing.T, log format.LogID) (list []string) {
 	var others, answers []string
 	for _, s := range list {
 		if strings.HasPrefix(s, "answer ") {
-			if !strings.Contains(s, answerUnknown) && !strings.Contains(s, answerNotStarted) && !strings.Contains(s, "its output is not recorded") {
-				answers = append(answers, s)
-			}
+			answers = append(answers, s)
 		} else {
 			others = append(others, s)
 		}

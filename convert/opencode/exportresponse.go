@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -329,12 +330,6 @@ func (w *viewWriter) input(m schema.Message, b *schema.Block) (jsontext.Value, e
 	return o.close(), nil
 }
 
-// The answers of calls that the log leaves open.
-const (
-	answerUnknown    = "The outcome of this call is unknown: it may have run, wholly or in part. Check before repeating it."
-	answerNotStarted = "This call was not started."
-)
-
 func (w *viewWriter) toolState(m schema.Message, b *schema.Block, input jsontext.Value, r *schema.Result) (jsontext.Value, error) {
 	failed := func(text string) jsontext.Value {
 		var o objectWriter
@@ -345,21 +340,20 @@ func (w *viewWriter) toolState(m schema.Message, b *schema.Block, input jsontext
 		return o.close()
 	}
 	switch {
-	case r == nil || r.Content == nil && !r.Recovered && !r.NotStarted:
+	case r == nil:
+		r = new(schema.Result)
+		fallthrough
+	case r.Content == nil && !r.Recovered:
 		w.req.Report.Add(schema.NotInSource, "call-outcome", 1, string(b.CallKey))
-		return failed(answerUnknown), nil
-	case r.Content == nil && r.NotStarted:
-		w.req.Report.Add(schema.NotInSource, "call-outcome", 1, string(b.CallKey))
-		return failed(answerNotStarted), nil
-	case r.Content == nil:
-		w.req.Report.Add(schema.NotInSource, "call-output", 1, string(b.CallKey))
-		text := fmt.Sprintf("The call ended (%s); its output is not recorded.", r.Status)
-		if r.ExitCode != nil {
-			text = fmt.Sprintf("The call ended (%s, exit code %d); its output is not recorded.", r.Status, *r.ExitCode)
-		}
-		return failed(text), nil
+		text, err := convert.UnansweredText(w.ctx, w.req.Store, w.log, r)
+		return failed(text), err
 	}
 	output, attachments, err := w.answer(m, r)
+	if r.Content == nil {
+		// Its end is known, and perhaps what it printed.
+		w.req.Report.Add(schema.NotInSource, "call-output", 1, string(b.CallKey))
+		output, err = convert.UnansweredText(w.ctx, w.req.Store, w.log, r)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/ownlog/ownlog/convert"
+	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -24,11 +25,7 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, 
 		return err
 	}
 	defer remove()
-	db, err := openDatabase(ctx, copied, limit, false)
-	cutShort := isDamage(err)
-	if cutShort {
-		db, err = openDatabase(ctx, copied, limit, true)
-	}
+	db, lost, err := openCopy(ctx, path, copied, limit)
 	switch {
 	case errors.Is(err, errNotOpenCode):
 		return &convert.RefusedError{Reason: errNotOpenCode.Error()}
@@ -36,14 +33,57 @@ func importDatabase(ctx context.Context, m *convert.Mirror, src convert.Source, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer db.Close()
-	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != "", limit: src.Projects}
-	if cutShort {
+	run := &databaseImport{m: m, db: db, path: path, events: src.Options[optionEvents] != "", limit: src.Projects, lost: lost}
+	if db.cutShort {
 		if err := run.salvage(ctx); err != nil {
 			return err
 		}
-		run.saved.lost = slices.Insert(run.saved.lost, 0, "pages at the end of the file")
 	}
 	return run.all(ctx)
+}
+
+// openCopy opens a copy that [snapshot] made of the original, damaged or not. lost
+// names what of it cannot be used besides its rows.
+func openCopy(ctx context.Context, original, path string, limit int64) (db *database, lost []string, err error) {
+	head, err := readHead(path, headerSize+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	wal, err := readHead(path+walSuffix, walHeader)
+	if err != nil {
+		return nil, nil, err
+	}
+	if hasForeignWAL(wal) {
+		lost = append(lost, "the write-ahead log, which does not begin as one")
+	}
+	open := func() error {
+		db, err = openDatabase(ctx, path, limit, false)
+		if isDamage(err) {
+			db, err = openDatabase(ctx, path, limit, true)
+			if err == nil {
+				lost = append(lost, "pages at the end of the file")
+			}
+		}
+		return err
+	}
+	if hasLostHeader(head) {
+		if db, err = openMended(ctx, path, limit); err == nil {
+			lost = append(lost, "the header of the file")
+		}
+		return db, lost, err
+	}
+	if open() == nil || len(wal) == 0 {
+		return db, lost, err
+	}
+	// The -wal may be another database's, and may have been written into the copy.
+	failed := err
+	if err := errors.Join(removeWAL(path), copyFile(ctx, original, path)); err != nil {
+		return nil, nil, err
+	}
+	if lost = append(lost, "the write-ahead log, which is not of this database"); open() != nil {
+		return nil, nil, failed
+	}
+	return db, lost, nil
 }
 
 // databaseImport is the import of one database.
@@ -55,6 +95,7 @@ type databaseImport struct {
 	limit  convert.Projects
 	shared map[string]bool // with a limit: the projects of sessions that are in it
 	saved  *salvage        // once a damaged page was met
+	lost   []string        // besides rows
 	check  *eventCheck     // of the session that is read, if events are
 }
 
@@ -89,8 +130,12 @@ func (di *databaseImport) all(ctx context.Context) error {
 	if err := di.projects(ctx); err != nil {
 		return err
 	}
-	if di.saved != nil && len(di.saved.lost) > 0 {
-		return &DamageError{Path: di.path, Lost: di.saved.lost}
+	lost := di.lost
+	if di.saved != nil {
+		lost = append(lost, di.saved.lost...)
+	}
+	if len(lost) > 0 {
+		return &DamageError{Path: di.path, Lost: lost}
 	}
 	return nil
 }
@@ -248,20 +293,25 @@ type sessionLog struct {
 	rows     *convert.Rows
 	mapper   *mapper
 	order    rowOrder
-	database map[schema.Row]bool // rows that a database gave
-	lost     bool                // the mapper knows which messages are missing
+	database map[schema.Row]bool        // rows that a database gave
+	stored   map[schema.Row]schema.Blob // rows whose bytes are a blob, of which that must be asked
+	lost     bool                       // the mapper knows which messages are missing
 }
 
 // openSessionLog takes up the state of the log that mirrors a session.
 func openSessionLog(ctx context.Context, m *convert.Mirror, name convert.LogName, path string) (*sessionLog, error) {
-	l := &sessionLog{mapper: newMapper(nil), database: make(map[schema.Row]bool)}
+	l := &sessionLog{mapper: newMapper(nil), database: make(map[schema.Row]bool), stored: make(map[schema.Row]schema.Blob)}
 	var err error
 	l.rows, err = m.OpenRows(ctx, name, path, func(seq int64, ev *schema.Event, raw []byte) error {
 		l.mapper.restore(ev, raw)
 		if ev.Source != nil && ev.Source.Row != nil && ev.Source.Part == 0 {
 			l.order.restore(*ev.Source.Row, seq, isGone(ev))
 		}
-		if ev.Source != nil && ev.Source.Row != nil && ev.Source.Part == 0 && fromDatabase(ev, raw) {
+		switch {
+		case ev.Source == nil || ev.Source.Row == nil || ev.Source.Part > 0:
+		case ev.RawBlob != nil:
+			l.stored[*ev.Source.Row] = *ev.RawBlob
+		case fromDatabase(ev, raw):
 			l.database[*ev.Source.Row] = true
 		}
 		return nil
@@ -273,8 +323,7 @@ func openSessionLog(ctx context.Context, m *convert.Mirror, name convert.LogName
 	return l, nil
 }
 
-// fromDatabase tells a database row's entry from a file's. Records that are kept
-// whole in a blob are too big for files.
+// fromDatabase tells a database row's entry from a file's.
 func fromDatabase(ev *schema.Event, raw []byte) bool {
 	switch {
 	case raw != nil:
@@ -285,31 +334,66 @@ func fromDatabase(ev *schema.Event, raw []byte) bool {
 		b, err := base64.StdEncoding.DecodeString(ev.Raw64)
 		return err == nil && isRow(b)
 	}
-	return ev.RawBlob != nil
+	return false
+}
+
+// superseded tells whether a database gave a row of which there is a file, too.
+func (l *sessionLog) superseded(ctx context.Context, store format.Store, row schema.Row) (bool, error) {
+	ref, stored := l.stored[row]
+	if !stored || l.database[row] {
+		return l.database[row], nil
+	}
+	digest, err := convert.BlobDigest(ref)
+	if err != nil {
+		return false, err
+	}
+	r, err := store.OpenBlob(ctx, digest)
+	if err != nil {
+		return false, err
+	}
+	head := make([]byte, len(rowBegin))
+	_, err = io.ReadFull(r, head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	l.database[row] = isRow(head)
+	delete(l.stored, row)
+	return l.database[row], errors.Join(err, r.Close())
 }
 
 // put adds a row unless the log has it. message is its own id, of a message, or
 // that of its message. read takes its bytes apart.
 func (l *sessionLog) put(ctx context.Context, key schema.Row, message string, b []byte, read func(id string, b []byte) record) error {
 	_, _, same := l.rows.Seen(key, b)
-	due, err := l.due(ctx, key, message, same)
-	if err != nil || !due {
-		return err
-	}
-	run := convert.Run{Record: convert.Record{Bytes: b}, Row: &key}
-	l.mapper.mapRecord(read(key.ID, b), &run)
-	return l.rows.Put(ctx, run)
+	return l.putUnlessHeld(ctx, key, message, same, func() convert.Run {
+		run := convert.Run{Record: convert.Record{Bytes: b}, Row: &key}
+		l.mapper.mapRecord(read(key.ID, b), &run)
+		return run
+	})
 }
 
-// due tells whether a row must be put into the log: it is new, or it changed, or
-// its bytes mean something else by now, or the log has it in front of where it
-// belongs. Then it is said to be gone first, and stands where it comes again.
-func (l *sessionLog) due(ctx context.Context, key schema.Row, message string, same bool) (bool, error) {
-	orphan := key.Table == tablePart && l.mapper.known(message) == nil
-	if l.order.moves(key, orphan) {
-		return true, l.putGone(ctx, key)
+// putUnlessHeld puts the run of a row into the log if the row is new, or changed, or
+// means something else by now, or stands too far in front. Then it is said to be
+// gone first, and stands where it comes again. same says that the log has its bytes.
+func (l *sessionLog) putUnlessHeld(ctx context.Context, key schema.Row, message string, same bool, mapped func() convert.Run) error {
+	var run convert.Run
+	due := !same || l.mapper.waiting(key, message)
+	if due {
+		run = mapped()
 	}
-	return !same || l.mapper.waiting(key, message), nil
+	if l.order.moves(key, l.mapper.known(message) == nil) {
+		if !due {
+			run = mapped()
+		}
+		due = true
+		if err := l.putGone(ctx, key); err != nil {
+			return err
+		}
+	}
+	if !due {
+		return nil
+	}
+	return l.rows.Put(ctx, run)
 }
 
 // loseMissing tells the mapper, when all messages were read, which of them the

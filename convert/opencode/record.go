@@ -90,7 +90,10 @@ func fromFile(table, rowID string, b []byte) record {
 }
 
 // isRow tells a database row's bytes from a file's.
-func isRow(b []byte) bool { return bytes.HasPrefix(b, []byte(`{"`+tableMember+`":`)) }
+func isRow(b []byte) bool { return bytes.HasPrefix(b, []byte(rowBegin)) }
+
+// rowBegin is what a database row's bytes begin with.
+const rowBegin = `{"` + tableMember + `":`
 
 // unmarshal reads vendor JSON into the members a caller asks for; others are
 // ignored, and a member of another JSON type is an error.

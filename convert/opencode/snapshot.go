@@ -64,7 +64,7 @@ func snapshotOnce(ctx context.Context, path, copied string) error {
 	if err != nil {
 		return err
 	}
-	walBefore, err := readWALHeader(path + walSuffix)
+	walBefore, err := readHead(path+walSuffix, walHeader)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func snapshotOnce(ctx context.Context, path, copied string) error {
 	if err != nil {
 		return err
 	}
-	walAfter, err := readWALHeader(path + walSuffix)
+	walAfter, err := readHead(path+walSuffix, walHeader)
 	if err != nil {
 		return err
 	}
@@ -88,24 +88,6 @@ func snapshotOnce(ctx context.Context, path, copied string) error {
 		return errBusy
 	}
 	return nil
-}
-
-// readWALHeader returns the first bytes of a -wal, nil if there is none.
-func readWALHeader(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	header := make([]byte, walHeader)
-	n, err := io.ReadFull(f, header)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return header[:n], err
 }
 
 // copyFile copies inside the kernel where the file systems can.

@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -12,12 +13,15 @@ import (
 	"github.com/ownlog/ownlog/schema"
 )
 
-// maxTreeFile is the largest file of a legacy tree that is read, in bytes.
+// maxTreeFile is the largest file of a legacy tree that is read whole, in bytes.
 const maxTreeFile = 64 << 20
 
 // tree is the legacy storage folder: an index of its files, no contents.
 type tree struct {
 	src      convert.Source
+	m        *convert.Mirror
+	limit    int64            // of files that are read whole, in bytes
+	failed   map[string]error // files that could not be read, by path
 	projects []convert.File
 	sessions map[string]convert.File              // by id
 	messages map[string][]convert.File            // by session
@@ -35,9 +39,11 @@ type treeMessage struct {
 }
 
 // importTree mirrors every session of a legacy tree. Files may be missing on
-// every level: a session's file, a message's, its part folder.
-func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) error {
+// every level: a session's file, a message's, its part folder. Files that cannot be
+// read are in a [convert.PartialError]; the others are imported.
+func importTree(ctx context.Context, m *convert.Mirror, src convert.Source, limit int64) error {
 	t := newTree(src)
+	t.m, t.limit = m, limit
 	owners, err := t.orphanFolders(ctx)
 	if err != nil {
 		return err
@@ -64,7 +70,7 @@ func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) erro
 		if err := t.put(ctx, log, f, tableProject, id, ""); err != nil {
 			return err
 		}
-		if err := log.close(ctx, true); err != nil {
+		if err := log.close(ctx, len(t.failed) == 0); err != nil {
 			return err
 		}
 	}
@@ -72,6 +78,9 @@ func importTree(ctx context.Context, m *convert.Mirror, src convert.Source) erro
 		if err := t.importSession(ctx, m, id, owners[id]); err != nil {
 			return fmt.Errorf("%s: session %s: %w", src.Group, id, err)
 		}
+	}
+	if len(t.failed) > 0 {
+		return &convert.PartialError{Files: t.failed}
 	}
 	return nil
 }
@@ -108,7 +117,7 @@ func (t *tree) sessionFile(id string) (convert.File, bool) {
 
 func newTree(src convert.Source) *tree {
 	t := &tree{
-		src:      src,
+		src: src, failed: make(map[string]error),
 		sessions: make(map[string]convert.File), messages: make(map[string][]convert.File),
 		parts: make(map[string][]convert.File), other: make(map[string]map[string][]convert.File),
 	}
@@ -279,7 +288,7 @@ func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, 
 			}
 		}
 	}
-	return log.close(ctx, true)
+	return log.close(ctx, len(t.failed) == 0)
 }
 
 // sortedMessages reads when each message was made and finds its part folders.
@@ -376,36 +385,114 @@ func partTimeOf(b []byte) *int64 {
 
 // put puts a file into the log as a row of a table.
 func (t *tree) put(ctx context.Context, log *sessionLog, f convert.File, table, rowID, message string) error {
-	b, err := t.read(ctx, f)
+	b, whole, err := t.readWhole(ctx, f)
+	if err != nil {
+		return t.fail(ctx, f, err)
+	}
+	key := schema.Row{Table: table, ID: rowID}
+	superseded, err := log.superseded(ctx, t.m.Store(), key)
 	if err != nil {
 		return err
 	}
-	key := schema.Row{Table: table, ID: rowID}
-	if log.database[key] {
+	if superseded {
 		key.Table = supersededPrefix + table
 	}
-	return log.put(ctx, key, message, b, func(id string, b []byte) record {
+	read := func(id string, b []byte) record {
 		rec := fromFile(key.Table, id, b)
 		if rec.messageID == "" && table == tablePart {
 			rec.messageID = message
 		}
 		return rec
-	})
+	}
+	if whole {
+		return log.put(ctx, key, message, b, read)
+	}
+	return t.putBig(ctx, log, f, key, message, read)
+}
+
+// putBig streams a file into a blob and maps what of it fits into memory.
+func (t *tree) putBig(ctx context.Context, log *sessionLog, f convert.File, key schema.Row, message string, read func(string, []byte) record) error {
+	e, err := t.elide(ctx, f, func(s io.Reader) (schema.Blob, error) { return t.m.PutBlob(ctx, s, textMedia) })
+	if err != nil {
+		return t.fail(ctx, f, err)
+	}
+	in, err := t.src.Open(ctx, f)
+	if err != nil {
+		return t.fail(ctx, f, err)
+	}
+	stored, err := t.m.PutBlob(ctx, in, "")
+	if err = errors.Join(err, in.Close()); err != nil {
+		return t.fail(ctx, f, err)
+	}
+	_, _, same := log.rows.SeenDigest(key, strings.TrimPrefix(stored.Digest, "sha256:"))
+	rec := read(key.ID, e.skeleton)
+	if e.tooBig {
+		rec.data, rec.finding = nil, "row-too-big"
+	}
+	return log.putUnlessHeld(ctx, key, message, same, func() convert.Run { return log.mapBig(rec, &key, &stored, e) })
 }
 
 // supersededPrefix marks files whose rows a database gave too: the database is
 // newer, so the file keeps its bytes and has no meaning.
 const supersededPrefix = "superseded_"
 
+// read returns a file's bytes, or of one that is too big to be read whole its
+// skeleton: the same JSON without its long strings. A file that cannot be read has
+// none, and fails alone.
 func (t *tree) read(ctx context.Context, f convert.File) ([]byte, error) {
+	b, whole, err := t.readWhole(ctx, f)
+	if err == nil && !whole {
+		var e *elider
+		if e, err = t.elide(ctx, f, discard); err == nil {
+			b = e.skeleton
+		}
+	}
+	if err != nil {
+		return nil, t.fail(ctx, f, err)
+	}
+	return b, nil
+}
+
+// discard drops a string that is not wanted.
+func discard(s io.Reader) (schema.Blob, error) {
+	n, err := io.Copy(io.Discard, s)
+	return schema.Blob{Size: n}, err
+}
+
+// readWhole returns a file's bytes unless it is too big.
+func (t *tree) readWhole(ctx context.Context, f convert.File) (b []byte, whole bool, err error) {
+	if f.Size > t.limit {
+		return nil, false, nil
+	}
+	r, err := t.src.Open(ctx, f)
+	if err != nil {
+		return nil, false, err
+	}
+	b, err = io.ReadAll(io.LimitReader(r, t.limit+1)) // it may have grown
+	return b, int64(len(b)) <= t.limit, errors.Join(err, r.Close())
+}
+
+// elide reads a file as a stream. The skeleton is nil if it is not JSON, or too big
+// itself.
+func (t *tree) elide(ctx context.Context, f convert.File, put func(io.Reader) (schema.Blob, error)) (*elider, error) {
 	r, err := t.src.Open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxTreeFile+1))
-	if err == nil && len(b) > maxTreeFile {
-		err = fmt.Errorf("%s: more than %d bytes, too big for a file of a storage tree", f.Path, maxTreeFile)
+	e := newElider(r, put)
+	e.limit, e.spaced = t.limit/2, true
+	err = e.run()
+	if errors.Is(err, errNotJSON) && ctx.Err() == nil {
+		e.skeleton, err = nil, nil
 	}
-	return b, err
+	return e, errors.Join(err, r.Close())
+}
+
+// fail notes a file that cannot be read. What ends the whole import is returned.
+func (t *tree) fail(ctx context.Context, f convert.File, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	t.failed[f.Path] = err
+	return nil
 }

@@ -17,8 +17,8 @@ type Vendor struct {
 	// Empty: `opencode`, looked up in the PATH.
 	Command string
 
-	// Of what is read whole, in bytes; 0: maxInline, and [convert.MaxRecord] for
-	// files of `opencode export`.
+	// Of what is read whole, in bytes; 0: maxInline, maxTreeFile for files of a
+	// legacy tree, and [convert.MaxRecord] for files of `opencode export`.
 	limit, exportLimit int64
 }
 
@@ -36,7 +36,7 @@ func (v Vendor) Import(ctx context.Context, m *convert.Mirror, src convert.Sourc
 	case convert.ClaimDatabase:
 		return importDatabase(ctx, m, src, cmp.Or(v.limit, maxInline))
 	case convert.ClaimTree:
-		return importTree(ctx, m, src)
+		return importTree(ctx, m, src, cmp.Or(v.limit, maxTreeFile))
 	case convert.ClaimTranscript:
 		return importExportFile(ctx, m, src, cmp.Or(v.limit, maxInline), cmp.Or(v.exportLimit, convert.MaxRecord))
 	}
