@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // span is a segment and the entries it contributes: [first, end).
@@ -61,6 +62,16 @@ func (s *DirStore) chain(id LogID) ([]span, error) {
 // sealedEnd returns the size that a sealed segment's seal gives; all of it is
 // checked if whole is set.
 func (s *DirStore) sealedEnd(id LogID, path string, first int64, whole bool) (int64, error) {
+	var st fsStat
+	if !whole {
+		var err error
+		if st, err = s.fs.Stat(path); err != nil {
+			return 0, err
+		}
+		if end, known := s.ends.of(path, st); known {
+			return end, nil
+		}
+	}
 	f, sealed, err := s.openSealedFile(id, path, first)
 	if err != nil {
 		return 0, err
@@ -68,7 +79,45 @@ func (s *DirStore) sealedEnd(id LogID, path string, first int64, whole bool) (in
 	if whole {
 		_, err = rehash(sealed.reader(), id, first)
 	}
-	return sealed.size, errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err == nil && !whole {
+		s.ends.note(path, st, sealed.size)
+	}
+	return sealed.size, err
+}
+
+// sealedEnds remembers what the seals of segments say. Sealed files never
+// change, so the same file of the same length need not be opened again: each
+// look at a log would open all of them.
+type sealedEnds struct {
+	mu   sync.Mutex
+	ends map[string]sealedEnd
+}
+
+type sealedEnd struct {
+	file fsStat
+	end  int64
+}
+
+// maxSealedEnds bounds the memory that sealedEnds takes.
+const maxSealedEnds = 4096
+
+func (e *sealedEnds) of(path string, file fsStat) (end int64, known bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k, there := e.ends[path]
+	return k.end, there && k.file == file
+}
+
+func (e *sealedEnds) note(path string, file fsStat, end int64) {
+	if file.ID == 0 {
+		return // nothing tells it from another one
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ends == nil || len(e.ends) >= maxSealedEnds {
+		e.ends = make(map[string]sealedEnd)
+	}
+	e.ends[path] = sealedEnd{file, end}
 }
 
 func (s *DirStore) openSealedFile(id LogID, path string, first int64) (fsFile, *sealedFile, error) {

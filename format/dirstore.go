@@ -35,6 +35,7 @@ type DirStore struct {
 	logs map[LogID]*dirLog
 	made map[string]bool // directories known to be there and durable
 
+	ends    sealedEnds
 	buffers sync.Pool // of *[]byte, for the lines of a batch
 	spare   spareSealBuffers
 	blobs   blobHold
