@@ -381,7 +381,7 @@ func (l *sessionLog) putUnlessHeld(ctx context.Context, key schema.Row, message 
 	if due {
 		run = mapped()
 	}
-	if l.order.moves(key, l.mapper.known(message) == nil) {
+	if l.order.places != nil && l.order.moves(key, l.mapper.known(message) == nil) {
 		if !due {
 			run = mapped()
 		}

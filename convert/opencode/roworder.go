@@ -36,9 +36,10 @@ func (o *rowOrder) restore(row schema.Row, seq int64, gone bool) {
 }
 
 // moves takes the next row of the source and tells whether the log has it too far
-// in front. The place of a row that means nothing says nothing.
+// in front. The place of a row that means nothing says nothing. It is not asked of a
+// log without places.
 func (o *rowOrder) moves(row schema.Row, meaningless bool) bool {
-	if o.places == nil || !ordered(row) {
+	if !ordered(row) {
 		return false
 	}
 	place, known := o.places[row]
