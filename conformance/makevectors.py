@@ -525,6 +525,11 @@ def make_forks():
     good("fork-of-fork", "a fork of a fork", child, entries=whole, more=more)
     low = Text(e[:1], fork={"log": PARENT, "size": 1}).each(e[6])
     good("fork-below-parents-fork", "a fork may leave its parent in the part that is the grandparent's", low, entries=[e[0], e[6]], more=more)
+    short = {**place(PARENT, middle), **place(GRANDPARENT, Text(log=GRANDPARENT).each(e[0]))}
+    good("fork-parent-short-later", "what the parent lacks behind the fork does not touch the fork", low, entries=[e[0], e[6]], more=short)
+    blobless = b'{"a":{"blob":"sha256:%s","size":1}}' % (b"0" * 64)
+    later = place(PARENT, Text(log=PARENT).each(e[0], blobless, b'{"a":1,"a":2}'))
+    good("fork-parent-blob-later", "neither does what its entries behind the fork say", low, entries=[e[0], e[6]], more=later, args=STRICT)
     broken = Text(log=PARENT).each(*e[:4]).raw(entry_line(4, 4, e[4], PARENT).replace(b"note 4", b"note 5") + b"\n")
     good("fork-parent-damaged-later", "damage in the parent behind the fork does not touch the fork", child, entries=whole, more=place(PARENT, broken))
     good("fork-segment-alone", "one segment by itself is checked against its own frontier", child, entries=whole, path=f"logs/{LOG}/{segment_name(3)}")
@@ -542,6 +547,10 @@ def make_forks():
     bad("fork-of-itself", "a log is not its own parent", itself, rule="header", at={"offset": 0, "line": 1})
     named = compact({"v": 1, "type": "log.redacted", "data": {"seqs": [1], "leaves": [leaf(e[1]).hex()]}})
     holed = place(PARENT, Text(log=PARENT).each(e[0], Hole(e[1]), *e[2:4], named))
+    first = compact({"v": 1, "type": "log.redacted", "data": {"seqs": [0], "leaves": [leaf(e[0]).hex()]}})
+    holed_first = place(GRANDPARENT, Text(log=GRANDPARENT).each(Hole(e[0]), e[1]))
+    passed_by = {**place(PARENT, Text(e[:2], log=PARENT, fork={"log": GRANDPARENT, "size": 2}).each(first)), **holed_first}
+    bad("fork-hole-named-elsewhere", "a log of which the fork has no entry names none of its holes", low, rule="hole", at={"seq": 0}, file=segment_name(0), more=passed_by)
     good("fork-hole-in-parent", "a hole in the parent's part is named by the parent, behind the fork", child, entries=whole, more=holed)
     holed = place(PARENT, Text(log=PARENT).each(e[0], Hole(e[1]), *e[2:4]))
     bad("fork-hole-unnamed", "a hole in the parent's part that nobody names", child, rule="hole", at={"seq": 1}, file=segment_name(0), more=holed)

@@ -338,7 +338,10 @@ func (rec SourceRecord) unchanged(f File) bool {
 func (r *importRun) importAll(ctx context.Context) error {
 	queue := make([]*Source, 0, len(r.order))
 	for _, key := range r.order {
-		queue = append(queue, r.sources[key])
+		// Before they are sorted, which reads those of one size.
+		if src := r.sources[key]; !r.skip(ctx, src) {
+			queue = append(queue, src)
+		}
 	}
 	sortSources(queue)
 	for len(queue) > 0 {
@@ -347,9 +350,6 @@ func (r *importRun) importAll(ctx context.Context) error {
 		for _, src := range queue {
 			if err := ctx.Err(); err != nil {
 				return err
-			}
-			if r.skip(ctx, src) {
-				continue
 			}
 			err := r.importSource(ctx, src)
 			var needs *NeedsParentError

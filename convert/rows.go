@@ -101,16 +101,25 @@ func (r *Rows) row(row schema.Row) *heldRow {
 // one's number), and whether these bytes add nothing, because this path gave them
 // last or because another path's import has them already.
 func (r *Rows) Seen(row schema.Row, record []byte) (rev int64, known, same bool) {
+	if !r.holds(row) { // a row that is new is hashed once, when it is put
+		return 0, false, false
+	}
 	return r.SeenDigest(row, digestOf(record))
+}
+
+// holds tells whether the log has the row under any revision.
+func (r *Rows) holds(row schema.Row) bool {
+	h := r.held[row]
+	return h != nil && len(h.digests) > 0
 }
 
 // SeenDigest is [Rows.Seen] for bytes of which the caller has the SHA-256, in 64
 // hexadecimal digits.
 func (r *Rows) SeenDigest(row schema.Row, digest string) (rev int64, known, same bool) {
-	h := r.held[row]
-	if h == nil || len(h.digests) == 0 {
+	if !r.holds(row) {
 		return 0, false, false
 	}
+	h := r.held[row]
 	h.touched = true
 	rev = int64(len(h.digests) - 1)
 	if h.here != "" {

@@ -501,7 +501,7 @@ func TestFaults(t *testing.T) {
 					if w.rng.IntN(25) == 0 {
 						_ = w.note(nil, "%s %s fails", op, name)
 						if op == "write" {
-							return syscall.ENOSPC
+							return []error{syscall.ENOSPC, syscall.EIO, errShortWrite}[w.rng.IntN(3)]
 						}
 						return syscall.EIO
 					}

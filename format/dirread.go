@@ -76,7 +76,11 @@ func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 			if p.from = max(p.from, from); p.from >= p.to {
 				continue
 			}
-			more, err := s.readPart(ctx, p, yield)
+			var chain []span
+			if p.log == log {
+				chain = t.chain
+			}
+			more, err := s.readPart(ctx, p, chain, yield)
 			if err != nil {
 				yield(Entry{}, err)
 			}
@@ -91,14 +95,16 @@ func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 }
 
 // readPart yields the entries of a part; more is false when the caller stopped.
-func (s *DirStore) readPart(ctx context.Context, p part, yield func(Entry, error) bool) (more bool, err error) {
+// chain is the log's segments, if they are known.
+func (s *DirStore) readPart(ctx context.Context, p part, chain []span, yield func(Entry, error) bool) (more bool, err error) {
 	seq := p.from
 	for seq < p.to {
 		var r *segmentReader
 		var end int64
 		var file fsFile
 		err := s.retry(func() (err error) {
-			r, end, file, err = s.openAt(p.log, seq)
+			r, end, file, err = s.openAt(p.log, chain, seq)
+			chain = nil // they may have changed their form since
 			return err
 		})
 		if err != nil {
@@ -115,11 +121,13 @@ func (s *DirStore) readPart(ctx context.Context, p part, yield func(Entry, error
 	return true, nil
 }
 
-// openAt opens the segment that holds entry seq; end is where it ends.
-func (s *DirStore) openAt(id LogID, seq int64) (r *segmentReader, end int64, file fsFile, err error) {
-	chain, err := s.chain(id)
-	if err != nil {
-		return nil, 0, nil, err
+// openAt opens the segment that holds entry seq; end is where it ends. It looks
+// for the log's segments if it is not given them.
+func (s *DirStore) openAt(id LogID, chain []span, seq int64) (r *segmentReader, end int64, file fsFile, err error) {
+	if chain == nil {
+		if chain, err = s.chain(id); err != nil {
+			return nil, 0, nil, err
+		}
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
 		if f := chain[i]; f.first <= seq {

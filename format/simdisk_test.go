@@ -140,7 +140,11 @@ type simProc struct {
 	// write, half is done.
 	fault func(op, name string) error
 	ops   int
+	read  int64 // bytes
 }
+
+// errShortWrite makes a write do half and say so, without an error.
+var errShortWrite = errors.New("short write")
 
 var errDead = errors.New("the process is dead")
 
@@ -404,6 +408,7 @@ func (f *simFile) ReadAt(b []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, f.n.data[off:])
+	f.p.read += int64(n)
 	if n < len(b) {
 		return n, io.EOF
 	}
@@ -417,7 +422,10 @@ func (f *simFile) WriteAt(b []byte, off int64) (int, error) {
 	if f.p.dead && err == errDead {
 		return 0, err
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errShortWrite):
+		b, err = b[:(len(b)+1)/2], nil
+	case err != nil:
 		b = b[:len(b)/2]
 	}
 	end := off + int64(len(b))

@@ -144,7 +144,15 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 	if bad != nil {
 		return nil, bad
 	}
-	buf = room(buf, h.content)
+	if int64(cap(buf)) < h.content {
+		// The frames of a segment but its last are full, and differ a little in length:
+		// a buffer for one of them is made for all. Shorter ones are alone.
+		n := h.content
+		if n >= frameTarget {
+			n = max(n, frameTarget+maxLine)
+		}
+		buf = make([]byte, 0, n)
+	}
 	out, err := decoder().DecodeAll(frame, buf[:0:h.content])
 	if err != nil {
 		return nil, &fault{ruleFrameDecode, "frame does not decode: " + err.Error(), "", ""}
@@ -158,8 +166,8 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 	return out, nil
 }
 
-// room returns buf, or a larger buffer for n bytes if it is too small. Frames differ a
-// little in length: a buffer for most of one is made for the next ones, too.
+// room returns buf, or a larger buffer for n stored bytes if it is too small. Frames
+// compress differently: a buffer for one is made for the next ones, too.
 func room(buf []byte, n int64) []byte {
 	if int64(cap(buf)) >= n {
 		return buf

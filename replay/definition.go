@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 
@@ -78,6 +79,7 @@ func patch(d *schema.Definition, u *schema.SessionUpdated) {
 // value, not a copy, as long as the log says nothing new of it.
 type definitions struct {
 	store   format.Store
+	shared  *sharedDefinitions
 	digest  string // of base
 	base    schema.Definition
 	updates []int64 // what patched it
@@ -96,7 +98,7 @@ func (d *definitions) current(ctx context.Context, c *conversation) (def schema.
 		return d.patched, true, nil
 	}
 	if d.digest != ref.Digest {
-		if d.base, err = readDefinition(ctx, d.store, ref); err != nil {
+		if d.base, err = d.shared.read(ctx, d.store, ref); err != nil {
 			return def, true, err
 		}
 		d.digest = ref.Digest
@@ -108,4 +110,39 @@ func (d *definitions) current(ctx context.Context, c *conversation) (def schema.
 		}
 	}
 	return d.patched, true, nil
+}
+
+// sharedDefinitions are definitions that sessions of one worker have in common.
+// They are content-addressed, so what was read once is right for good. A nil one
+// keeps nothing. It is safe for concurrent use.
+type sharedDefinitions struct {
+	mu       sync.Mutex
+	byDigest map[string]schema.Definition
+}
+
+// maxSharedDefinitions bounds what a worker keeps.
+const maxSharedDefinitions = 64
+
+// read returns a definition that stands in the store. It is not to be changed.
+func (k *sharedDefinitions) read(ctx context.Context, store format.Store, ref *schema.Blob) (schema.Definition, error) {
+	if k == nil {
+		return readDefinition(ctx, store, ref)
+	}
+	k.mu.Lock()
+	d, ok := k.byDigest[ref.Digest]
+	k.mu.Unlock()
+	if ok {
+		return d, nil
+	}
+	d, err := readDefinition(ctx, store, ref)
+	if err != nil {
+		return d, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.byDigest == nil || len(k.byDigest) >= maxSharedDefinitions {
+		k.byDigest = make(map[string]schema.Definition)
+	}
+	k.byDigest[ref.Digest] = d
+	return d, nil
 }

@@ -3,8 +3,10 @@
 package replay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"testing"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/ownlog/ownlog/format"
 	"github.com/ownlog/ownlog/replay"
+	"github.com/ownlog/ownlog/replay/provider"
+	"github.com/ownlog/ownlog/replay/provider/anthropic"
 	"github.com/ownlog/ownlog/replay/provider/scripted"
 	"github.com/ownlog/ownlog/replay/tool"
 	"github.com/ownlog/ownlog/schema"
@@ -23,11 +27,6 @@ import (
 // speed. A step is a request, a response that calls a tool, and its result.
 func BenchmarkDurableSteps(b *testing.B) {
 	const sessions, steps, hands = 64, 8, 16
-	script := []scripted.Step{scripted.Say("hello")}
-	for range steps - 1 {
-		script = append(script, calls("readonly"))
-	}
-	script = append(script, scripted.Say("done"))
 	instant := action{"readonly", schema.EffectReadonly, func(context.Context, tool.Call) (tool.Result, error) {
 		return tool.Result{Status: schema.StatusOK, Content: []schema.Part{schema.TextPart("done")}}, nil
 	}}
@@ -41,7 +40,8 @@ func BenchmarkDurableSteps(b *testing.B) {
 		worker := &replay.Worker{
 			Store: store, Sessions: hands, UntilIdle: true,
 			Executor: &replay.Executor{
-				Provider: scripted.New(script...), Model: "script", Tools: tool.NewSet(instant), Hints: replay.DirHints{Dir: dir.Dir()},
+				Provider: instantModel{anthropic.New(anthropic.Config{}), steps}, Model: "claude-t", Tools: tool.NewSet(instant),
+				Hints: replay.DirHints{Dir: dir.Dir()},
 			},
 		}
 		if err := worker.Work(ctx); err != nil {
@@ -94,6 +94,24 @@ func BenchmarkDurableSteps(b *testing.B) {
 	b.ReportMetric(float64(worked.processor.Microseconds())/total, "cpu-µs/step")
 	b.ReportMetric(float64(bare.processor.Microseconds())/total, "bare-cpu-µs/step")
 	b.ReportMetric(0, "ns/op") // counts the making of the stores, too
+}
+
+// instantModel takes no time: it says hello, then calls a tool until the turn has
+// so many steps. It projects like its provider.
+type instantModel struct {
+	*anthropic.Provider
+	steps int
+}
+
+func (m instantModel) Send(_ context.Context, req *provider.Request, _ provider.Stream) (*provider.Response, error) {
+	step := scripted.Say("done")
+	switch said := bytes.Count(req.Body, []byte(`"role":"assistant"`)); {
+	case said > m.steps:
+		return nil, fmt.Errorf("%d responses before this one, want at most %d", said, m.steps)
+	case said > 0 && said < m.steps:
+		step = calls("readonly")
+	}
+	return &provider.Response{Model: req.Model, Blocks: step.Blocks, StopReason: step.StopReason}, nil
 }
 
 // stretch is time that something has taken, on the clock and of the processor.

@@ -68,6 +68,8 @@ type Executor struct {
 	// AcceptHoles goes on although entries are redacted. Calls before a hole
 	// are answered as unknown, never run.
 	AcceptHoles bool
+
+	shared *sharedDefinitions // of a worker's sessions; may be nil
 }
 
 // Retry says how failed requests are repeated. Zero values stand for the
@@ -151,7 +153,7 @@ func (x *Executor) runUntil(ctx, soft context.Context, log format.LogID) (Outcom
 	if x.Provider == nil || x.Store == nil {
 		return Outcome{}, errors.New("executor: no provider or no store")
 	}
-	r := &run{Executor: x, log: log, soft: soft, defined: definitions{store: x.Store}}
+	r := &run{Executor: x, log: log, soft: soft, defined: definitions{store: x.Store, shared: x.shared}}
 	s, err := openSession(ctx, x.Store, log, x.clock(), x.ids())
 	if err != nil {
 		return Outcome{}, err

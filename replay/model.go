@@ -249,6 +249,9 @@ func (r *run) overBudget(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if def.Budget == nil && r.Budget == (schema.Budget{}) {
+		return false, nil
+	}
 	s := r.session
 	s.mu.Lock()
 	p := s.progress

@@ -49,7 +49,7 @@ const (
 // such a session is tried again later.
 func (w *Worker) Work(ctx context.Context) error {
 	x := *w.Executor
-	x.Store = w.Store
+	x.Store, x.shared = w.Store, new(sharedDefinitions)
 	if x.Retry.Patience <= 0 || x.Retry.Patience > time.Second {
 		x.Retry.Patience = time.Second
 	}

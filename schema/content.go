@@ -223,11 +223,22 @@ func VendorJSON(v []byte) (compact jsontext.Value, ok bool) {
 	if len(v) > MaxString {
 		return nil, false
 	}
-	out := jsontext.Value(v).Clone()
-	if err := out.Compact(jsontext.AllowInvalidUTF8(false), jsontext.AllowDuplicateNames(false), jsontext.PreserveRawStrings(true)); err != nil {
+	// The library checks, but goes over the value twice for it to be compact, which
+	// what tools write is already.
+	if !jsontext.Value(v).IsValid() {
 		return nil, false
 	}
-	return out, validInside(out)
+	spaced, ok := inside(v)
+	if !ok {
+		return nil, false
+	}
+	out := jsontext.Value(v).Clone()
+	if spaced {
+		if err := out.Compact(jsontext.PreserveRawStrings(true)); err != nil {
+			return nil, false
+		}
+	}
+	return out, true
 }
 
 // Outer returns the key of the call that nested work belongs to, and any other

@@ -137,11 +137,14 @@ func compactedFrom(ctx context.Context, store format.Store, id format.LogID) (*f
 func (f *forks) tree(ctx context.Context, asked logRef, id format.LogID, seen map[format.LogID]bool) (branchTree, error) {
 	seen[id] = true
 	t := branchTree{Log: id.String(), Asked: id == asked.Log, Size: f.size[id], Compacted: f.copied[id]}
+	if t.Asked && asked.Size >= 0 {
+		t.Size = asked.Size
+	}
 	if up, ok := f.parent[id]; ok {
 		t.From = &up.Size
 	}
 	var state schema.State
-	if err := convert.Fold(ctx, f.store, id, 0, -1, &state); err != nil {
+	if err := convert.Fold(ctx, f.store, id, 0, t.Size, &state); err != nil {
 		return t, err
 	}
 	load := convert.NewEventLoader(ctx, f.store, id)
@@ -160,8 +163,11 @@ func (f *forks) tree(ctx context.Context, asked logRef, id format.LogID, seen ma
 		t.Branches = append(t.Branches, logBranch{Leaf: b.Seq, From: b.Fork + 1, Nodes: b.Nodes, Side: b.Side, Model: model, Tip: tip})
 	}
 	for _, child := range f.children[id] {
-		if seen[child] {
-			continue // a circle that only a forged log can make
+		if seen[child] { // a circle that only a forged log can make
+			continue
+		}
+		if f.parent[child].Size > t.Size { // it goes on from what was not asked for
+			continue
 		}
 		below, err := f.tree(ctx, asked, child, seen)
 		if err != nil {

@@ -70,7 +70,7 @@ func best(a, b usage) usage {
 // sessions among them, in turn, and prints what each took; the best of three
 // counts:
 //
-//	OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run Speed -v -timeout 1h
+//	OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/corpus -run 'TestSpeed$' -v -timeout 1h
 //
 // It asserts nothing: what is wanted is at least 0.4 of zstd's megabytes per
 // second of processor time, and a store of at most 1.15 of the compressed files.
@@ -254,10 +254,13 @@ func rollout(w io.Writer, size int, output func(i int) string) {
 }
 
 // prose returns 128 KiB of words, others for each number.
-func prose(number int) string {
+func prose(number int) string { return words(number, 128<<10) }
+
+// words returns so many bytes of words, others for each number.
+func words(number, size int) string {
 	rng := rand.New(rand.NewSource(int64(number))) //nolint:gosec // the same words each time
 	var b strings.Builder
-	for b.Len() < 128<<10 {
+	for b.Len() < size {
 		word := rng.Int63()
 		for range 2 + word%8 {
 			b.WriteByte(byte('a' + word%26))
@@ -265,7 +268,7 @@ func prose(number int) string {
 		}
 		b.WriteByte(' ')
 	}
-	return b.String()[:128<<10]
+	return b.String()[:size]
 }
 
 // image returns the output of a tool that always shows the same picture.
@@ -288,7 +291,7 @@ func session(w io.Writer, number, size int) {
 		}
 		lines := []string{
 			head("assistant", fmt.Sprintf("a%d", i)) + fmt.Sprintf(`,"message":{"id":"m%d","role":"assistant","content":[{"type":"tool_use","id":"t%d","name":"Read","input":{"path":"/p/%d"}}]}}`, i, i, i),
-			head("user", fmt.Sprintf("u%d", i)) + fmt.Sprintf(`,"message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t%d","content":%s}]}}`, i, `"`+prose(i)[:4<<10]+`"`),
+			head("user", fmt.Sprintf("u%d", i)) + fmt.Sprintf(`,"message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t%d","content":%s}]}}`, i, `"`+words(i, 4<<10)+`"`),
 		}
 		if i == 0 {
 			lines = append([]string{head("user", "first") + `,"message":{"role":"user","content":"go"}}`}, lines...)

@@ -3,8 +3,11 @@
 package opencode
 
 import (
+	"bufio"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -13,13 +16,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/convert/opencode"
 	"github.com/ownlog/ownlog/format"
+	"github.com/ownlog/ownlog/schema"
 )
 
 // speedChild names the folder, in a process that only imports and is measured.
 const speedChild = "OWNLOG_SPEED_IMPORT"
+
+// speedExport names the folder, in a process that only exports; speedTo is the form.
+const (
+	speedExport = "OWNLOG_SPEED_EXPORT"
+	speedTo     = "OWNLOG_SPEED_TO"
+)
 
 // What an import may take.
 const (
@@ -55,11 +67,14 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
-// TestHugeRow imports a database with one row of 461 MB, as users have them.
+// TestHugeRow imports a database with one row of 461 MB, as users have them, and
+// exports its session again. A database is built with each row in memory: what
+// that takes is told.
 //
 //	go test -tags 'conformance speed' ./conformance/opencode -run HugeRow -v
 func TestHugeRow(t *testing.T) {
 	importMeasured(t)
+	exportMeasured(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "opencode.db")
 	generateDatabase(t, path, 1e6)
@@ -75,13 +90,69 @@ func TestHugeRow(t *testing.T) {
 	if memory > mostMemory {
 		t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
 	}
+	for _, to := range []string{"opencode", "opencode-db"} {
+		cpu, memory := measure(t, speedExport+"="+dir, speedTo+"="+to)
+		t.Logf("exported to %s: %.1f s of processor, %d MiB of memory", to, cpu, memory>>20)
+		if memory > mostMemory && to == "opencode" {
+			t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
+		}
+	}
+}
+
+// TestLongExportFile imports a file of `opencode export` of 1 GB and gives it back.
+//
+//	go test -tags 'conformance speed' ./conformance/opencode -run LongExport -v
+func TestLongExportFile(t *testing.T) {
+	importMeasured(t)
+	exportMeasured(t)
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "opencode.db")) // by its content it is none
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	fmt.Fprint(w, `{"info":{"id":"ses_long","slug":"s","projectID":"p","directory":"/w","title":"T","version":"1.18.33","time":{"created":1,"updated":1}},"messages":[`)
+	words := newWords()
+	size := 0
+	for n := 0; size < 1e9; n++ {
+		fmt.Fprintf(w, `%s{"info":{"id":"msg_%08d","sessionID":"ses_long","role":"user","time":{"created":%d},"agent":"build","model":{"providerID":"p","modelID":"m"}},"parts":[`, strings.Repeat(",", min(n, 1)), n, n)
+		for p := range 10 {
+			text, err := json.Marshal(words.text(2000))
+			if err != nil {
+				t.Fatal(err)
+			}
+			size += len(text)
+			fmt.Fprintf(w, `%s{"id":"prt_%08d_%d","sessionID":"ses_long","messageID":"msg_%08d","type":"text","text":%s}`, strings.Repeat(",", min(p, 1)), n, p, n, text)
+		}
+		fmt.Fprint(w, `]}`)
+	}
+	fmt.Fprint(w, "]}\n")
+	if err := errors.Join(w.Flush(), f.Close(), os.Rename(f.Name(), filepath.Join(dir, "opencode.json"))); err != nil {
+		t.Fatal(err)
+	}
+	cpu, memory := measureImport(t, dir)
+	t.Logf("an export of %d MB: %.1f s of processor, %.1f MB a second, %d MiB of memory", size/1e6, cpu, float64(size)/1e6/cpu, memory>>20)
+	if memory > mostMemory {
+		t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
+	}
+	cpu, memory = measure(t, speedExport+"="+dir, speedTo+"=opencode")
+	t.Logf("given back: %.1f s of processor, %d MiB of memory", cpu, memory>>20)
+	if memory > mostMemory {
+		t.Errorf("%d MiB of memory, at most %d are allowed", memory>>20, mostMemory>>20)
+	}
 }
 
 // measureImport runs this test again, in a process that only imports.
 func measureImport(t *testing.T, dir string) (cpuSeconds float64, memory int64) {
 	t.Helper()
+	return measure(t, speedChild+"="+dir)
+}
+
+// measure runs this test again, in a process of its own.
+func measure(t *testing.T, variables ...string) (cpuSeconds float64, memory int64) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), speedChild+"="+dir)
+	cmd.Env = append(os.Environ(), variables...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -105,8 +176,12 @@ func importMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logs []format.LogID
+	source := filepath.Join(dir, "opencode.db")
+	if _, err := os.Stat(source); err != nil {
+		source = filepath.Join(dir, "opencode.json")
+	}
 	_, err = convert.Import(t.Context(), store, convert.OpenImports(filepath.Join(dir, "store", "imports")), convert.NewRegistry(opencode.Vendor{}), convert.ImportOptions{
-		Roots: []string{filepath.Join(dir, "opencode.db")},
+		Roots: []string{source},
 		Progress: func(r convert.FileResult) {
 			if r.Status != convert.FileImported {
 				t.Errorf("%s: %s", r.Status, r.Reason)
@@ -127,6 +202,43 @@ func importMeasured(t *testing.T) {
 	if err := store.Close(); err != nil || len(logs) == 0 {
 		t.Fatalf("%d logs, %v", len(logs), err)
 	}
+	endMeasured(t)
+}
+
+// exportMeasured is what the process does of which an export is measured.
+func exportMeasured(t *testing.T) {
+	dir := os.Getenv(speedExport)
+	if dir == "" {
+		return
+	}
+	store, err := format.OpenDirStore(filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for log, err := range store.List(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := convert.ExportRequest{
+			Store: store, Imports: convert.OpenImports(filepath.Join(dir, "store", "imports")), Log: log, Size: -1,
+			Out: nowhere{}, Report: new(schema.Fidelity), Options: map[string]string{"to": os.Getenv(speedTo)},
+		}
+		if err := (opencode.Vendor{}).Export(t.Context(), req); err != nil && !strings.Contains(err.Error(), "no session row") {
+			t.Fatal(err)
+		}
+	}
+	endMeasured(t)
+}
+
+// nowhere takes files and keeps none.
+type nowhere struct{}
+
+func (nowhere) Create(string) (io.WriteCloser, error) { return nowhere{}, nil }
+func (nowhere) Write(p []byte) (int, error)           { return len(p), nil }
+func (nowhere) Close() error                          { return nil }
+
+// endMeasured tells how much memory the process took, and ends it.
+func endMeasured(t *testing.T) {
 	// Linux's count of this process alone: what wait(2) tells begins with the parent's.
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -65,12 +65,27 @@ class Log:
         """The number of entries that were read without a gap, a parent's included."""
         return self.base + len(self.leaves)
 
+    def ancestors(self):
+        """The logs that entries before the fork come from, each with where its part ends."""
+        log, upto = self.parent, self.base
+        while log:
+            if log.base < upto:
+                yield log, upto
+                upto = log.base
+            log = log.parent
+
+    def counted(self):
+        """What is known of the entries, those of ancestors up to the fork included."""
+        for log, upto in self.ancestors():
+            yield from (fact for fact in log.facts if fact[0] < upto)
+        yield from self.facts
+
     def tree_at(self, size):
         """The tree over the first size entries, None if they were not all read."""
-        if self.tree is None or size > self.end():
-            return None
         if size < self.base:
             return self.parent.tree_at(size) if self.parent else None
+        if self.tree is None or self.claimed or size > self.end():
+            return None
         tree = self.base_tree.copy()
         for leaf in self.leaves[: size - self.base]:
             tree.push(leaf)
@@ -142,7 +157,7 @@ def begin(log, seg, store, options, descendants):
         return
     parent = log.parent = read_log(parent_dir, store, options, (*descendants, log.log))
     tree = parent.tree_at(size)
-    if tree is not None and not parent.claimed:
+    if tree is not None:
         log.grow_from(size, tree)
         return
     status = parent.status()
@@ -284,22 +299,18 @@ def named_holes(facts_, seqs):
 
 def check_named(log):
     """A hole may hide anything, so a later entry must name it."""
-    holes = dict(log.holes)
-    if log.parent:
-        for seq, hole in log.parent.holes.items():
-            if seq < log.base:
-                holes[seq] = hole
-    facts_ = log.facts + (log.parent.facts if log.parent else [])
+    holes, facts_ = dict(log.holes), list(log.facts)
+    for ancestor, upto in log.ancestors():
+        holes.update((seq, hole) for seq, hole in ancestor.holes.items() if seq < upto)
+        facts_ += ancestor.facts  # those behind the fork as well
     named = set(named_holes(facts_, holes))
     for seq, (leaf, seg) in sorted(holes.items()):
         if (seq, leaf.hex()) not in named:
             log.add(Bad("hole", f"entry {seq} was redacted, and no later entry says so"), seg, seq=seq)
-    if log.parent:  # what grandparents hide and this log's children may ask for
-        log.holes, log.facts = holes, facts_
 
 
 def check_strict(log):
-    for seq, kind, value, offset, line, seg in log.facts:
+    for seq, kind, value, offset, line, seg in log.counted():
         if kind == "strict":
             log.add(Bad("entry", f"entry {seq}: {value}"), seg, offset=offset, line=line, seq=seq)
 
@@ -307,7 +318,7 @@ def check_strict(log):
 def check_blobs(log, store):
     """Every blob that an entry names is there and is what it is called."""
     seen = {}
-    for seq, kind, value, offset, line, seg in log.facts:
+    for seq, kind, value, offset, line, seg in log.counted():
         if kind != "blob":
             continue
         digest, size = value

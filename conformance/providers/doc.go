@@ -10,6 +10,8 @@
 //   - The vendors' Go SDKs read the same requests into their parameter types and
 //     write them again; nothing may be lost. They are pinned where they have the
 //     members that are sent and compile in half a minute; later ones take minutes.
+//   - The same SDKs read the streams of the strict servers that the acceptance suite
+//     of providers is made of.
 //   - An independent mock of the APIs (@copilotkit/aimock) answers, and what our
 //     providers make of its streams is compared with what it was told to say.
 //

@@ -87,9 +87,8 @@ func TestEverySessionGoesOnEverywhere(t *testing.T) {
 	}
 }
 
-// TestOpenCallsOfEachVendor resumes the captures that ended in an open call, on
-// every API: each call is answered, none whose outcome is unknown is run, and the
-// model is told.
+// TestOpenCallsOfEachVendor resumes every session that holds calls of unknown
+// outcome, on every API: each call is answered, none is run, and the model is told.
 func TestOpenCallsOfEachVendor(t *testing.T) {
 	store, logs := sessions(t)
 	seen := map[string]int{}
@@ -100,43 +99,118 @@ func TestOpenCallsOfEachVendor(t *testing.T) {
 		}
 		for _, api := range apis() {
 			seen[vendor+" on "+api.name]++
-			where := fmt.Sprintf("log %s, %s", mirror, api.name)
-			server := providertest.NewServer(t, api.style, providertest.Reply{Text: "I see."}, providertest.Reply{Text: "Yes."})
-			x := &replay.Executor{Store: store, Provider: api.connect(server.URL), Model: api.model, Tools: conformance.Tools()}
-			answered := map[schema.CallKey]schema.Status{}
-			x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
-				switch d := ev.Data.(type) {
-				case *schema.ToolResult:
-					answered[d.CallKey] = d.Status
-				case *schema.ToolStarted:
-					if unknown[d.CallKey] {
-						t.Errorf("%s: call %s was run again", where, d.CallKey)
-					}
-				}
-			}
-			if err := conformance.GoOn(t.Context(), x, mirror); err != nil {
-				t.Errorf("%s: %v", where, err)
-				continue
-			}
-			for key := range unknown {
-				if answered[key] != schema.StatusUnknown {
-					t.Errorf("%s: call %s was answered %q, want %q", where, key, answered[key], schema.StatusUnknown)
-				}
-			}
-			if !strings.Contains(string(server.Bodies[0]), "not known") {
-				t.Errorf("%s: the model is not told that the outcome of %v is not known", where, unknown)
-			}
-			server.Close()
+			resumeOpen(t, store, api, unknown, fmt.Sprintf("log %s, %s", mirror, api.name), func(x *replay.Executor) error {
+				return conformance.GoOn(t.Context(), x, mirror)
+			})
 		}
 	}
+	wantAll(t, seen, "holds a call")
+}
+
+// TestSessionsThatEndedInAnOpenCall resumes, on every API, captures of tools that
+// ended in a call, as they were before the next turn began: nobody says anything,
+// and the executor goes on with the turn.
+func TestSessionsThatEndedInAnOpenCall(t *testing.T) {
+	store, logs := sessions(t)
+	inbox := &replay.Inbox{Store: store}
+	seen := map[string]int{}
+	for _, mirror := range logs {
+		for _, size := range turnEnds(t, store, mirror) {
+			log, err := inbox.Fork(t.Context(), mirror, size, "resume")
+			if err != nil {
+				t.Fatal(err)
+			}
+			vendor, unknown := unknownCalls(t, store, log)
+			st, err := replay.Look(t.Context(), store, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(unknown) == 0 || !st.Running {
+				continue // no call, or its user had ended the turn
+			}
+			for _, api := range apis() {
+				seen[vendor+" on "+api.name]++
+				resumeOpen(t, store, api, unknown, fmt.Sprintf("log %s@%d, %s", mirror, size, api.name), func(x *replay.Executor) error {
+					log, err := inbox.Fork(t.Context(), mirror, size, "resume")
+					if err != nil {
+						return err
+					}
+					return conformance.Advance(t.Context(), x, inbox, log)
+				})
+			}
+		}
+	}
+	wantAll(t, seen, "ends in a call")
+}
+
+func wantAll(t *testing.T, seen map[string]int, what string) {
+	t.Helper()
 	for _, vendor := range []string{"claude-code", "codex", "opencode"} {
 		for _, api := range apis() {
 			if seen[vendor+" on "+api.name] == 0 {
-				t.Errorf("no session of %s that ends in a call of unknown outcome was resumed on %s", vendor, api.name)
+				t.Errorf("no session of %s that %s of unknown outcome was resumed on %s", vendor, what, api.name)
 			}
 		}
 	}
 	t.Logf("resumed: %v", seen)
+}
+
+// turnEnds returns how many entries a session has at the end of each turn.
+func turnEnds(t *testing.T, store format.Store, mirror format.LogID) (sizes []int64) {
+	t.Helper()
+	var turn, size int64
+	for e, err := range store.Read(t.Context(), mirror, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		norm, _, err := format.CutRaw(nil, e.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev, err := schema.Decode(norm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Turn > turn {
+			if turn > 0 && (ev.Source == nil || ev.Source.Part == 0) { // what one record says is not cut in two
+				sizes = append(sizes, e.Seq)
+			}
+			turn = ev.Turn
+		}
+		size = e.Seq + 1
+	}
+	return append(sizes, size)
+}
+
+// resumeOpen resumes a session that holds calls of unknown outcome.
+func resumeOpen(t *testing.T, store format.Store, api api, unknown map[schema.CallKey]bool, where string, goOn func(*replay.Executor) error) {
+	t.Helper()
+	server := providertest.NewServer(t, api.style, providertest.Reply{Text: "I see."}, providertest.Reply{Text: "Yes."})
+	defer server.Close()
+	x := &replay.Executor{Store: store, Provider: api.connect(server.URL), Model: api.model, Tools: conformance.Tools()}
+	answered := map[schema.CallKey]schema.Status{}
+	x.OnEvent = func(_ format.LogID, _ int64, ev *schema.Event) {
+		switch d := ev.Data.(type) {
+		case *schema.ToolResult:
+			answered[d.CallKey] = d.Status
+		case *schema.ToolStarted:
+			if unknown[d.CallKey] {
+				t.Errorf("%s: call %s was run again", where, d.CallKey)
+			}
+		}
+	}
+	if err := goOn(x); err != nil {
+		t.Errorf("%s: %v", where, err)
+		return
+	}
+	for key := range unknown {
+		if answered[key] != schema.StatusUnknown {
+			t.Errorf("%s: call %s was answered %q, want %q", where, key, answered[key], schema.StatusUnknown)
+		}
+	}
+	if len(server.Bodies) == 0 || !strings.Contains(string(server.Bodies[0]), "not known") {
+		t.Errorf("%s: the model is not told that the outcome of %v is not known", where, unknown)
+	}
 }
 
 // unknownCalls returns the vendor of a session and its open calls of unknown

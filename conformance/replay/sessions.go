@@ -118,7 +118,7 @@ func GoOn(ctx context.Context, x *replay.Executor, mirror format.LogID) error {
 		if _, err := inbox.Say(ctx, log, schema.TextPart(text)); err != nil {
 			return err
 		}
-		if err := advance(ctx, x, inbox, log); err != nil {
+		if err := Advance(ctx, x, inbox, log); err != nil {
 			return err
 		}
 	}
@@ -128,8 +128,8 @@ func GoOn(ctx context.Context, x *replay.Executor, mirror format.LogID) error {
 // mostRuns bounds how often a turn may stop for permissions.
 const mostRuns = 10
 
-// advance runs a turn to its end.
-func advance(ctx context.Context, x *replay.Executor, inbox *replay.Inbox, log format.LogID) error {
+// Advance runs a turn to its end, and answers prompts with yes.
+func Advance(ctx context.Context, x *replay.Executor, inbox *replay.Inbox, log format.LogID) error {
 	for range mostRuns {
 		out, err := x.Run(ctx, log)
 		if err != nil {

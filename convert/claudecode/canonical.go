@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/convert"
 )
 
 // The tool's request log names messages by the SHA-256 of canonical JSON: no
@@ -32,9 +34,9 @@ func appendCanonical(dst, v []byte, without string) []byte {
 		return append(dst, '}')
 	case '[':
 		dst = append(dst, '[')
-		list := array(v)
+		list := convert.ElementsOf(v)
 		for i := 0; ; i++ {
-			element, ok := list.next()
+			element, ok := list.Next()
 			if !ok {
 				return append(dst, ']')
 			}
@@ -68,9 +70,9 @@ type namedValue struct {
 // last counts.
 func sortedMembers(v []byte) []namedValue {
 	var list []namedValue
-	m := object(v)
+	m := convert.MembersOf(v)
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			break
 		}
@@ -96,9 +98,9 @@ type step struct {
 // pathSteps reads a path, an array of names and indexes.
 func pathSteps(v []byte) []step {
 	var steps []step
-	list := array(v)
+	list := convert.ElementsOf(v)
 	for {
-		element, ok := list.next()
+		element, ok := list.Next()
 		if !ok {
 			return steps
 		}
@@ -133,9 +135,9 @@ func withMember(dst, v []byte, path []step, name string, value []byte) (out []by
 	}
 	dst = append(dst, open)
 	if open == '[' {
-		list := array(v)
+		list := convert.ElementsOf(v)
 		for i := int64(0); ; i++ {
-			element, more := list.next()
+			element, more := list.Next()
 			if !more {
 				return append(dst, closing), ok
 			}

@@ -67,9 +67,9 @@ func (r *record) block(v []byte) (b contentBlock, ok bool) {
 		return b, false
 	}
 	var typ []byte
-	m := object(v)
+	m := convert.MembersOf(v)
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			break
 		}
@@ -119,9 +119,9 @@ func (r *record) parts(v []byte, blobs *blobs) (parts []schema.Part, shape strin
 		return []schema.Part{{Type: schema.PartText, Text: text}}, "string"
 	case '[':
 		parts = []schema.Part{}
-		list := array(v)
+		list := convert.ElementsOf(v)
 		for {
-			element, ok := list.next()
+			element, ok := list.Next()
 			if !ok {
 				return parts, "list"
 			}

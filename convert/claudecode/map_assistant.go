@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -78,9 +79,9 @@ func (w *writer) readAssistant() *assistantRecord {
 	o.Block = r.number(fAPIBlockIndex, "apiBlockIndex")
 	o.Aborted = r.flag(fIsAbortedMidStream, "isAbortedMidStream")
 	var content, usage []byte
-	members := object(message)
+	members := convert.MembersOf(message)
 	for {
-		name, value, ok := members.next()
+		name, value, ok := members.Next()
 		if !ok {
 			break
 		}
@@ -136,9 +137,9 @@ func (r *record) usage(v []byte) *schema.Usage {
 		}
 		return &n
 	}
-	m := object(v)
+	m := convert.MembersOf(v)
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			return u
 		}
@@ -171,9 +172,9 @@ func (r *record) blocks(v []byte, model string, blobs *blobs) []schema.Block {
 	case 0, 'n':
 		return blocks
 	case '[':
-		list := array(v)
+		list := convert.ElementsOf(v)
 		for {
-			element, ok := list.next()
+			element, ok := list.Next()
 			if !ok {
 				return blocks
 			}

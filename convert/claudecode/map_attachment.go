@@ -4,6 +4,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -71,9 +72,9 @@ func (r *record) rendered(f field, name string, blobs *blobs) []schema.Part {
 		return nil
 	}
 	out := []schema.Part{}
-	list := array(r.members[f])
+	list := convert.ElementsOf(r.members[f])
 	for {
-		element, ok := list.next()
+		element, ok := list.Next()
 		if !ok {
 			return out
 		}
@@ -152,9 +153,9 @@ func (r *record) snapshot(attachment []byte) *schema.Definition {
 	if kind(prompt) != '[' {
 		return nil
 	}
-	list := array(prompt)
+	list := convert.ElementsOf(prompt)
 	for {
-		element, ok := list.next()
+		element, ok := list.Next()
 		if !ok {
 			break
 		}
@@ -164,9 +165,9 @@ func (r *record) snapshot(attachment []byte) *schema.Definition {
 		}
 		d.System = append(d.System, text)
 	}
-	tools := array(member(attachment, "tools"))
+	tools := convert.ElementsOf(member(attachment, "tools"))
 	for {
-		element, ok := tools.next()
+		element, ok := tools.Next()
 		if !ok {
 			return d
 		}

@@ -4,6 +4,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -120,9 +121,9 @@ func (w *writer) mapCompaction() {
 		return nil
 	}
 	var segment string
-	m := object(r.object(fCompactMetadata, "compactMetadata"))
+	m := convert.MembersOf(r.object(fCompactMetadata, "compactMetadata"))
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			break
 		}
@@ -136,9 +137,9 @@ func (w *writer) mapCompaction() {
 		case "preservedSegment":
 			segment, _ = unquote(member(value, "headUuid"))
 		case "preservedMessages":
-			ids := array(member(value, "uuids"))
+			ids := convert.ElementsOf(member(value, "uuids"))
 			for {
-				id, ok := ids.next()
+				id, ok := ids.Next()
 				if !ok {
 					break
 				}
@@ -251,18 +252,18 @@ func (w *writer) mapShape() {
 		return
 	}
 	d := new(schema.Definition)
-	system := array(member(shape, "system"))
+	system := convert.ElementsOf(member(shape, "system"))
 	for {
-		element, ok := system.next()
+		element, ok := system.Next()
 		if !ok {
 			break
 		}
 		text, _ := unquote(member(element, "text"))
 		d.System = append(d.System, text)
 	}
-	tools := array(member(shape, "tools"))
+	tools := convert.ElementsOf(member(shape, "tools"))
 	for {
-		element, ok := tools.next()
+		element, ok := tools.Next()
 		if !ok {
 			break
 		}
@@ -278,9 +279,9 @@ func (w *writer) mapShape() {
 // members that have no neutral form keeps its declaration.
 func toolDefinition(v []byte) schema.ToolDefinition {
 	var t schema.ToolDefinition
-	m := object(v)
+	m := convert.MembersOf(v)
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			return t
 		}

@@ -3,6 +3,7 @@ package claudecode
 import (
 	"strings"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -95,9 +96,9 @@ func (w *writer) readUser() *userRecord {
 		return u
 	}
 	u.others = []schema.Part{}
-	list := array(content)
+	list := convert.ElementsOf(content)
 	for {
-		element, ok := list.next()
+		element, ok := list.Next()
 		if !ok {
 			u.content = len(u.others) > 0
 			return u

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
 
@@ -77,9 +78,9 @@ type record struct {
 // the last counts, as it does for the tool. The record keeps parts of b.
 func (r *record) read(b []byte) {
 	*r = record{}
-	m := object(b)
+	m := convert.MembersOf(b)
 	for {
-		name, value, ok := m.next()
+		name, value, ok := m.Next()
 		if !ok {
 			return
 		}

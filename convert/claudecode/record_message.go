@@ -461,7 +461,7 @@ func remapPaths(v jsontext.Value, from, to string) (jsontext.Value, int64) {
 			i++
 			continue
 		}
-		end := skipString(v, i)
+		end := convert.SkipString(v, i)
 		if end < 0 {
 			return v, 0
 		}

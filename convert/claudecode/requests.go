@@ -149,9 +149,9 @@ func (l *requestLog) addRequest(line int64, r *record, b []byte) {
 	q.keep, _ = integer(member(b, "keep"))
 	q.params = bytes.Clone(r.members[fParams])
 	q.cacheControl = bytes.Clone(member(b, "cacheControl"))
-	tail := array(member(b, "tail"))
+	tail := convert.ElementsOf(member(b, "tail"))
 	for {
-		element, ok := tail.next()
+		element, ok := tail.Next()
 		if !ok {
 			break
 		}
@@ -311,10 +311,10 @@ func (l *requestLog) joinUsers(wanted map[string]bool) {
 
 // separateTexts adds a newline to every text that is followed by a text.
 func separateTexts(blocks []byte) []byte {
-	list := array(slices.Concat([]byte{'['}, blocks, []byte{']'}))
+	list := convert.ElementsOf(slices.Concat([]byte{'['}, blocks, []byte{']'}))
 	var all [][]byte
 	for {
-		b, ok := list.next()
+		b, ok := list.Next()
 		if !ok {
 			break
 		}
@@ -374,9 +374,9 @@ func (l *requestLog) body(q *loggedRequest, sequence []string) (body []byte, rea
 		body = append(append(appendString(body, m.name), ':'), m.value...)
 	}
 	body = append(body, '}')
-	marks := array(q.cacheControl)
+	marks := convert.ElementsOf(q.cacheControl)
 	for {
-		mark, ok := marks.next()
+		mark, ok := marks.Next()
 		if !ok {
 			return body, ""
 		}

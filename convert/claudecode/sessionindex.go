@@ -34,9 +34,9 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 	}
 	entries := make(map[string][]byte) // by session
 	var sessions []string
-	list := array(member(index, "entries"))
+	list := convert.ElementsOf(member(index, "entries"))
 	for {
-		entry, ok := list.next()
+		entry, ok := list.Next()
 		if !ok {
 			break
 		}

@@ -40,7 +40,7 @@ func (r *record) compacted() {
 
 // count returns how many elements an array has.
 func (m *Mapper) count(list value) (n int) {
-	m.parts.elements(list, func(int, value) bool { n++; return true })
+	elements(list, func(int, value) bool { n++; return true })
 	return n
 }
 
@@ -48,11 +48,10 @@ func (m *Mapper) count(list value) (n int) {
 // that were made before stay theirs.
 func (r *record) view(list value) (out []schema.ViewMessage, n int, finding string) {
 	out = []schema.ViewMessage{}
-	var walk decoder
-	walk.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		n++
 		item := &r.m.item
-		item.parse(&r.m.inner, v)
+		item.parse(v)
 		var msg *schema.ViewMessage
 		if msg, finding = r.viewMessage(item); finding != "" {
 			finding = "replacement_history: " + finding

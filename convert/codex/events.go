@@ -65,7 +65,7 @@ func (r *record) taskComplete(p *object) (finding string) {
 	end := &schema.TurnFinished{VendorTurn: id, Reason: schema.TurnEnd, DurationUS: milliseconds(p)}
 	if failure := p.of("error", '{'); failure != nil {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, failure)
+		o.parse(failure)
 		end.Reason = schema.TurnError
 		if msg := o.str("message"); msg != "" {
 			end.Message = r.text(msg)
@@ -95,10 +95,10 @@ func (r *record) errorClass(info value) (schema.ErrorClass, schema.TurnReason) {
 	var status int64
 	if info.kind() == '{' {
 		var o object
-		o.parse(&r.m.inner, info)
+		o.parse(info)
 		if len(o.members) == 1 {
 			word = string(o.members[0].name)
-			o.parse(&r.m.inner, o.members[0].value)
+			o.parse(o.members[0].value)
 			status, _ = o.integer("http_status_code")
 		}
 	}
@@ -154,7 +154,7 @@ func (r *record) itemCompleted(p *object) (finding string) {
 		return f
 	}
 	item := &r.m.item
-	item.parse(&r.m.parts, raw)
+	item.parse(raw)
 	switch kind := item.str("type"); kind {
 	case "CommandExecution":
 		if item.str("source") == "user_shell" {
@@ -226,7 +226,7 @@ func (r *record) duration(v value) *int64 {
 		return nil
 	}
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	secs, ok1 := o.integer("secs")
 	nanos, ok2 := o.integer("nanos")
 	const most = 1 << 53 / 1_000_000
@@ -239,10 +239,10 @@ func (r *record) duration(v value) *int64 {
 // changes maps {path: {type, content | unified_diff, move_path}}.
 func (r *record) changes(v value, c *call, key schema.CallKey) {
 	all := &r.m.scratch
-	all.parse(&r.m.inner, v)
+	all.parse(v)
 	for _, m := range all.members {
 		var change object
-		change.parse(&r.m.inner, m.value)
+		change.parse(m.value)
 		kind := change.str("type")
 		f := &schema.FileChanged{Path: string(m.name), CallKey: key, Change: kind, MovedTo: change.str("move_path")}
 		switch kind {
@@ -272,7 +272,7 @@ func (r *record) spawned(item *object, c *call) {
 	if tool := item.str("tool"); item.str("type") != "CollabAgentToolCall" || !strings.Contains(strings.ToLower(tool), "spawn") {
 		return
 	}
-	r.m.inner.elements(item.list("receiver_thread_ids"), func(_ int, v value) bool {
+	elements(item.list("receiver_thread_ids"), func(_ int, v value) bool {
 		if id := v.text(); id != "" {
 			r.add(schema.ActorExecutor, c.turn, c.step, &schema.SessionLinked{Child: id, CallKey: c.key})
 		}
@@ -319,7 +319,7 @@ func (r *record) legacyEnd(p *object, kind string) (finding string) {
 	changes := p.of("changes", '{')
 	if kind == "mcp_tool_call_end" {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, p.get("result"))
+		o.parse(p.get("result"))
 		if o.get("Err") != nil {
 			res.Status = schema.StatusError
 		}

@@ -174,11 +174,10 @@ func (s *survey) opened(e convert.LogEvent, d *schema.SessionOpened) {
 // sessionTime returns when the tool says that a session began, which is a little
 // before it wrote the first line; the name of the file has it.
 func sessionTime(record []byte) string {
-	var d decoder
 	var o object
-	o.parse(&d, record)
+	o.parseText(record)
 	if payload := o.get("payload"); payload != nil {
-		o.parse(&d, payload)
+		o.parse(payload)
 	}
 	return eventTime(o.str("timestamp"))
 }

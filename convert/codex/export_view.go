@@ -89,7 +89,6 @@ type rolloutForm struct {
 // readForm finds out how the records of the session's own file are written.
 func readForm(ctx context.Context, req convert.ExportRequest, s *survey) (form rolloutForm, err error) {
 	var line object
-	var d decoder
 	err = convert.WalkEvents(ctx, req.Store, req.Log, s.start, s.native, func(e convert.LogEvent) error {
 		if e.Event == nil || e.Event.Source == nil || e.Event.Source.Part > 0 {
 			return nil
@@ -98,7 +97,7 @@ func readForm(ctx context.Context, req convert.ExportRequest, s *survey) (form r
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		line.parse(&d, record)
+		line.parseText(record)
 		if e.Seq == s.start {
 			form.bare = line.get("payload") == nil
 		}

@@ -24,7 +24,6 @@ func readFolder(ctx context.Context, src convert.Source, f convert.File) (string
 func findFolder(content io.Reader, final bool) (string, error) {
 	r := convert.NewRecordReader(content, final)
 	var line, body object
-	var outer, inner decoder
 	for range maxIdentify {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -36,12 +35,12 @@ func findFolder(content io.Reader, final bool) (string, error) {
 		if rec.Damaged {
 			continue
 		}
-		line.parse(&outer, rec.Bytes)
+		line.parseText(rec.Bytes)
 		payload := line.get("payload")
 		if payload == nil {
 			payload = rec.Bytes
 		}
-		switch body.parse(&inner, payload); line.str("type") {
+		switch body.parse(payload); line.str("type") {
 		case "session_meta", "turn_context":
 			if folder := body.str("cwd"); folder != "" {
 				return folder, nil

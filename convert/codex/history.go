@@ -25,8 +25,6 @@ type History struct {
 	line   object
 	body   object
 	meta   object
-	dec    decoder
-	inner  decoder
 }
 
 // historyItem is one item of the history.
@@ -77,7 +75,7 @@ func (h *History) addItem(ctx context.Context, e convert.LogEvent) error {
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
-	h.line.parse(&h.dec, record)
+	h.line.parseText(record)
 	payload := h.line.get("payload")
 	switch {
 	case payload == nil:
@@ -85,7 +83,7 @@ func (h *History) addItem(ctx context.Context, e convert.LogEvent) error {
 	case h.line.str("type") != "response_item":
 		return nil // usage, or the outcome of a call
 	}
-	h.meta.parse(&h.dec, h.line.get("metadata"))
+	h.meta.parse(h.line.get("metadata"))
 	limit, _ := h.meta.integer("fallback_token_limit_override")
 	_, typed := e.Event.Data.(*schema.UserMessage)
 	if item, ok := h.item(payload, limit); ok {
@@ -97,7 +95,7 @@ func (h *History) addItem(ctx context.Context, e convert.LogEvent) error {
 
 // item reads an item; ok is false for one that is never sent.
 func (h *History) item(v value, limit int64) (item historyItem, ok bool) {
-	h.body.parse(&h.dec, v)
+	h.body.parse(v)
 	item = historyItem{
 		kind: h.body.str("type"), callID: h.body.str("call_id"), limit: limit,
 		item: append([]byte{}, v...),
@@ -129,18 +127,18 @@ func (h *History) compact(ctx context.Context, e convert.LogEvent, d *schema.Con
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
-	h.line.parse(&h.dec, record)
-	h.body.parse(&h.dec, h.line.get("payload"))
+	h.line.parseText(record)
+	h.body.parse(h.line.get("payload"))
 	replacement, metadata := h.body.get("replacement_history"), h.body.get("replacement_history_metadata")
 	var limits []int64
-	h.inner.elements(metadata, func(_ int, v value) bool {
-		h.meta.parse(&h.dec, v)
+	elements(metadata, func(_ int, v value) bool {
+		h.meta.parse(v)
 		limit, _ := h.meta.integer("fallback_token_limit_override")
 		limits = append(limits, limit)
 		return true
 	})
 	h.items = h.items[:0]
-	h.inner.elements(replacement, func(i int, v value) bool {
+	elements(replacement, func(i int, v value) bool {
 		var limit int64
 		if i < len(limits) {
 			limit = limits[i]
@@ -239,7 +237,7 @@ func abortedOutput(kind, callID string) jsontext.Value {
 
 // wire spells an item as it is sent: without the CLI's own members and nulls.
 func (h *History) wire(it historyItem) jsontext.Value {
-	h.body.parse(&h.dec, it.item)
+	h.body.parse(it.item)
 	out := []byte{'{'}
 	for _, m := range h.body.members {
 		if string(m.name) == host || m.value.absent() {

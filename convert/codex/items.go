@@ -99,8 +99,8 @@ func (r *record) message(p *object) (finding string) {
 // contentKinds reads what the CLI says about the parts of a message.
 func (r *record) contentKinds(p *object) (kinds []string) {
 	m := r.m
-	m.hostSide.parse(&m.inner, p.get(host))
-	m.inner.elements(m.hostSide.get("content_item_kinds"), func(_ int, v value) bool {
+	m.hostSide.parse(p.get(host))
+	elements(m.hostSide.get("content_item_kinds"), func(_ int, v value) bool {
 		kinds = append(kinds, v.text())
 		return true
 	})
@@ -203,11 +203,9 @@ func (r *record) additionalTools(p *object) (finding string) {
 // toolDefinitions reads tools as the provider is told of them; those of a
 // namespace are listed one by one.
 func (r *record) toolDefinitions(tools value, namespace string) (out []schema.ToolDefinition) {
-	// One decoder for each level: the outer walk goes on after the inner one.
-	var d decoder
-	d.elements(tools, func(_ int, v value) bool {
+	elements(tools, func(_ int, v value) bool {
 		var o object
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		kind, name := o.str("type"), o.str("name")
 		if kind == "namespace" && namespace == "" {
 			out = append(out, r.toolDefinitions(o.list("tools"), name)...)
@@ -344,10 +342,9 @@ func (r *record) reasoning(p *object) (block *schema.Block, answer, finding stri
 
 // texts lists the texts of parts that have one.
 func (r *record) texts(list value) (out []string) {
-	var d decoder
-	d.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		if t := o.of("text", '"'); t != nil {
 			out = append(out, t.text())
 		}

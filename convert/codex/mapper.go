@@ -40,7 +40,6 @@ type Mapper struct {
 
 	line, payload, metadata, hostSide object
 	scratch, item                     object
-	outer, inner, parts               decoder
 }
 
 // Base says where the history of a rollout begins that another rollout holds
@@ -72,10 +71,7 @@ func (m *Mapper) NextFile() {
 // Map implements [convert.Mapper].
 func (m *Mapper) Map(rec *convert.Record, run *convert.Run) {
 	r := record{m: m, run: run, source: rec}
-	if err := m.line.read(m.outer.start(rec.Bytes), rec.Bytes, m.opens); err != nil {
-		r.keep("", "not readable as JSON")
-		return
-	}
+	m.line.read(rec.Bytes, m.opens)
 	if m.isBare() {
 		r.bare()
 	} else {

@@ -2,7 +2,6 @@ package codex
 
 import (
 	"bytes"
-	"io"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,24 +12,6 @@ import (
 // decodeOptions take what a rollout may hold: broken UTF-8 and lone surrogates
 // become U+FFFD, of members with one name the last counts.
 var decodeOptions = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
-
-// decoder walks JSON values that lie in memory. It keeps its allocations, so
-// one decoder serves many values, one at a time.
-type decoder struct {
-	dec *jsontext.Decoder
-	buf bytes.Buffer
-}
-
-// start begins a walk over v. The decoder reads v itself, not a copy.
-func (d *decoder) start(v []byte) *jsontext.Decoder {
-	d.buf = *bytes.NewBuffer(v)
-	if d.dec == nil {
-		d.dec = jsontext.NewDecoder(&d.buf, decodeOptions...)
-	} else {
-		d.dec.Reset(&d.buf, decodeOptions...)
-	}
-	return d.dec
-}
 
 // object is a JSON object taken apart one level deep: the names and the bytes
 // of its members, in order. It refers to the bytes it was read from.
@@ -66,74 +47,36 @@ func (v value) text() string {
 	return convert.Unquote(v)
 }
 
-// readObject takes apart the object that src begins with and whose first token
-// dec is about to read. Members of the names in open are taken apart too, in
-// the same walk, into the objects given.
-func (o *object) read(dec *jsontext.Decoder, src []byte, open func(name []byte) *object) error {
+// read takes apart the object that v is, a record or a part of one: known to be
+// JSON, so that its members are found without checking them again. Members of the
+// names in open are taken apart too, into the objects given.
+func (o *object) read(v []byte, open func(name []byte) *object) {
 	o.reset()
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return err
+	for m := convert.MembersOf(v); ; {
+		name, value, ok := m.Next()
+		if !ok {
+			return
 		}
-		end := int(dec.InputOffset())
-		m := member{name: memberName(src[end-len(name) : end])}
-		start := end - len(name)
-		if inner := open(m.name); inner != nil && dec.PeekKind() == '{' {
-			from := skipTo(src, end)
-			if err := inner.read(dec, src, nothing); err != nil {
-				return err
-			}
-			m.value = src[from:dec.InputOffset()]
-		} else {
-			v, err := dec.ReadValue()
-			if err != nil {
-				return err
-			}
-			at := int(dec.InputOffset())
-			m.value = src[at-len(v) : at]
+		if inner := open(name); inner != nil && value[0] == '{' {
+			inner.read(value, nothing)
 		}
-		m.spelled = src[start:dec.InputOffset()]
-		o.members = append(o.members, m)
+		o.members = append(o.members, member{name, value, m.Spelled()})
 	}
-	_, err := dec.ReadToken()
-	return err
 }
 
 func nothing([]byte) *object { return nil }
-
-// skipTo finds the first byte of the value that follows a member's name.
-func skipTo(src []byte, i int) int {
-	for i < len(src) && src[i] != '{' {
-		i++
-	}
-	return i
-}
-
-// memberName unescapes a quoted name.
-func memberName(quoted []byte) []byte {
-	inner := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return inner
-	}
-	out, _ := jsontext.AppendUnquote(nil, quoted)
-	return out
-}
 
 func (o *object) reset() { o.members, o.bad, o.missing = o.members[:0], "", false }
 
 // parse takes apart a value that is an object; of anything else it makes an
 // object without members.
-func (o *object) parse(d *decoder, v value) {
+func (o *object) parse(v value) { o.read(v, nothing) }
+
+// parseText is parse for what is not known to be JSON.
+func (o *object) parseText(v value) {
 	o.reset()
-	if v.kind() != '{' {
-		return
-	}
-	if err := o.read(d.start(v), v, nothing); err != nil {
-		o.reset()
+	if jsontext.Value(v).IsValid(decodeOptions...) {
+		o.read(bytes.TrimLeft(v, " \t\r\n"), nothing)
 	}
 }
 
@@ -225,20 +168,11 @@ next:
 }
 
 // elements calls f for each element of an array until f says stop.
-func (d *decoder) elements(v value, f func(i int, e value) bool) {
-	if v.kind() != '[' {
-		return
-	}
-	dec := d.start(v)
-	if _, err := dec.ReadToken(); err != nil {
-		return
-	}
-	for i := 0; dec.PeekKind() != ']'; i++ {
-		e, err := dec.ReadValue()
-		if err != nil {
-			return
-		}
-		if !f(i, value(e)) {
+func elements(v value, f func(i int, e value) bool) {
+	list := convert.ElementsOf(v)
+	for i := 0; ; i++ {
+		e, ok := list.Next()
+		if !ok || !f(i, e) {
 			return
 		}
 	}
@@ -247,13 +181,5 @@ func (d *decoder) elements(v value, f func(i int, e value) bool) {
 // isObject reports whether text is one JSON object and nothing else.
 func isObject(text string) bool {
 	trimmed := bytes.TrimSpace([]byte(text))
-	if len(trimmed) == 0 || trimmed[0] != '{' {
-		return false
-	}
-	dec := jsontext.NewDecoder(bytes.NewReader(trimmed))
-	if _, err := dec.ReadValue(); err != nil {
-		return false
-	}
-	_, err := dec.ReadToken()
-	return err == io.EOF
+	return len(trimmed) > 0 && trimmed[0] == '{' && jsontext.Value(trimmed).IsValid()
 }

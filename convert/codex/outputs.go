@@ -110,9 +110,8 @@ func exitCode(text string) (int64, bool) {
 const maxOutputHead = 6
 
 func exitCodeMember(text string) (int64, bool) {
-	var d decoder
 	var o object
-	o.parse(&d, value(text))
-	o.parse(&d, o.get("metadata"))
+	o.parseText(value(text))
+	o.parse(o.get("metadata"))
 	return o.integer("exit_code")
 }

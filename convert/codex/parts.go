@@ -11,9 +11,9 @@ import (
 // parts reads the content of a message or an output.
 func (r *record) parts(list value) (out []schema.Part, finding string) {
 	out = []schema.Part{}
-	r.m.parts.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		var p schema.Part
 		if p, finding = r.part(o, v); finding != "" {
 			return false
@@ -44,9 +44,9 @@ func (r *record) part(o *object, v value) (p schema.Part, finding string) {
 // blocks reads the content of a message of the model.
 func (r *record) blocks(list value, phase string) (out []schema.Block, finding string) {
 	out = []schema.Block{}
-	r.m.parts.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		var p schema.Part
 		if p, finding = r.part(o, v); finding != "" {
 			return false

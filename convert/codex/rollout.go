@@ -96,8 +96,6 @@ type identifier struct {
 	first [sha256.Size]byte
 	line  object
 	body  object
-	dec   decoder
-	inner decoder
 }
 
 // maxIdentify is after how many records without an id a rollout has none.
@@ -108,13 +106,13 @@ func (i *identifier) identify(rec *convert.Record) (head sessionHead, done bool)
 	if i.seen++; i.seen == 1 {
 		i.first = sha256.Sum256(rec.Bytes)
 	}
-	i.line.parse(&i.dec, rec.Bytes)
+	i.line.parse(rec.Bytes)
 	kind := i.line.get("type")
 	switch body := i.line.get("payload"); {
 	case body == nil && kind == nil && i.line.get("id") != nil:
 		head.id = i.line.str("id")
 	case kind.text() == "session_meta":
-		i.body.parse(&i.inner, body)
+		i.body.parse(body)
 		if head.id = i.body.str("id"); head.id == "" {
 			head.id = i.body.str("session_id")
 		}
@@ -122,9 +120,9 @@ func (i *identifier) identify(rec *convert.Record) (head sessionHead, done bool)
 			head.base = i.readBase(base)
 		}
 	case body == nil || kind.text() == "response_item":
-		i.body.parse(&i.inner, body)
+		i.body.parse(body)
 		if body == nil {
-			i.body.parse(&i.inner, rec.Bytes)
+			i.body.parse(rec.Bytes)
 		}
 		role := i.body.str("role")
 		done = role == "user" || role == "assistant"
@@ -137,7 +135,7 @@ func (i *identifier) identify(rec *convert.Record) (head sessionHead, done bool)
 
 func (i *identifier) readBase(v value) *historyBase {
 	var o object
-	o.parse(&i.inner, v)
+	o.parse(v)
 	offset, _ := o.integer("end_byte_offset")
 	base := &historyBase{thread: o.mustStr("thread_id"), offset: offset}
 	if o.bad != "" {

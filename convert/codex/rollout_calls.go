@@ -36,12 +36,12 @@ func (w *rolloutWriter) call(m schema.Message, b *schema.Block) error {
 	}
 	if w.survey.from == Name && b.Item != nil {
 		if o := new(object); b.Kind == schema.CallFunction {
-			o.parse(new(decoder), value(b.Item))
+			o.parse(value(b.Item))
 			c.answer = itemSearchOutput
 			w.current.calls = append(w.current.calls, c)
 			return w.line("response_item", withCallID(o, c.id), nil)
 		} else if b.Kind == schema.CallShell {
-			o.parse(new(decoder), value(b.Item))
+			o.parse(value(b.Item))
 			w.current.calls = append(w.current.calls, c)
 			return w.line("response_item", withCallID(o, c.id), nil)
 		}
@@ -154,7 +154,7 @@ func (w *rolloutWriter) result(c pendingCall, m *schema.Message) error {
 		item.Output = quote(texts[0])
 	case c.answer == itemSearchOutput && len(r.Content) == 1 && r.Content[0].Item != nil:
 		o := new(object)
-		o.parse(new(decoder), value(r.Content[0].Item))
+		o.parse(value(r.Content[0].Item))
 		return w.line("response_item", withCallID(o, c.id), nil)
 	default:
 		var err error

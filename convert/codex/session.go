@@ -79,7 +79,7 @@ func (r *record) origin(source value) string {
 		return source.text()
 	case '{':
 		o := &r.m.scratch
-		o.parse(&r.m.inner, source)
+		o.parse(source)
 		if len(o.members) == 0 {
 			return ""
 		}
@@ -94,7 +94,7 @@ func (r *record) origin(source value) string {
 
 func (r *record) git(v value, opened *schema.SessionOpened) {
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	git := schema.Git{Branch: o.str("branch"), Commit: o.str("commit_hash"), Repository: o.str("repository_url")}
 	if git != (schema.Git{}) {
 		opened.Git = &git
@@ -105,7 +105,7 @@ func (r *record) git(v value, opened *schema.SessionOpened) {
 func (r *record) instructions(v value) string {
 	if v.kind() == '{' {
 		o := &r.m.scratch
-		o.parse(&r.m.inner, v)
+		o.parse(v)
 		return o.str("text")
 	}
 	return v.text()
@@ -124,7 +124,7 @@ func (r *record) define(system string) {
 // historyBase reads where in another rollout the history begins.
 func (r *record) historyBase(v value, p *object) *schema.SessionForked {
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	from := &schema.ForkOrigin{Log: r.m.base.Log, Size: r.m.base.Size, VendorSession: o.mustStr("thread_id")}
 	if o.bad != "" {
 		p.note("history_base", false)

@@ -135,13 +135,12 @@ func importIndex(ctx context.Context, m *convert.Mirror, src convert.Source, f c
 
 func readIndex(r io.Reader) (*sideRows, error) {
 	var rows sideRows
-	var d decoder
 	var o object
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxIndexLine)
 	for lines.Scan() {
 		line := bytes.TrimSpace(lines.Bytes())
-		o.parse(&d, line)
+		o.parseText(line)
 		id, name := o.str("id"), o.str("thread_name")
 		if id == "" {
 			continue

@@ -60,7 +60,6 @@ func wholeRunes(s string) string { return strings.ToValidUTF8(s, "") }
 
 // wireParts replaces images that do not decode and, with a budget, cuts texts.
 func (h *History) wireParts(list value, budget *int) value {
-	var walk decoder
 	out := []byte{'['}
 	omitted := 0
 	add := func(v []byte) {
@@ -69,13 +68,13 @@ func (h *History) wireParts(list value, budget *int) value {
 		}
 		out = append(out, v...)
 	}
-	walk.elements(list, func(_ int, v value) bool {
+	elements(list, func(_ int, v value) bool {
 		var p object
-		p.parse(&h.inner, v)
+		p.parse(v)
 		kind := p.str("type")
 		if kind == "input_image" && !imageDecodes(p.str("image_url")) {
 			kind, v = "input_text", textPart(unreadableImage)
-			p.parse(&h.inner, v)
+			p.parse(v)
 		}
 		if kind != "input_text" || budget == nil {
 			add(v)

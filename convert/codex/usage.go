@@ -34,7 +34,7 @@ func (r *record) tokenCount(p *object) (finding string) {
 		return ""
 	}
 	o := &m.item
-	o.parse(&m.inner, info)
+	o.parse(info)
 	total, last := o.of("total_token_usage", '{'), o.of("last_token_usage", '{')
 	if f := o.finding(); f != "" {
 		return "info: " + f
@@ -58,7 +58,7 @@ func (r *record) tokenCount(p *object) (finding string) {
 // to the cache; the log's does not.
 func (r *record) usage(v value) (*schema.Usage, string) {
 	o := &r.m.scratch
-	o.parse(&r.m.inner, v)
+	o.parse(v)
 	u := &schema.Usage{}
 	for _, f := range []struct {
 		name string

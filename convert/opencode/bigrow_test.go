@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ownlog/ownlog/convert"
 	"github.com/ownlog/ownlog/schema"
 )
@@ -71,6 +73,17 @@ func TestRowsTooBigForMemory(t *testing.T) {
 	})
 	if err != nil || found != len(rows) {
 		t.Fatalf("%d of %d rows found: %v", found, len(rows), err)
+	}
+	streamed, report := in.exported(t, sessionLogID("ses_a"), nil)
+	limited := in.vendor
+	in.vendor = Vendor{}
+	whole, wholeReport := in.exported(t, sessionLogID("ses_a"), nil)
+	in.vendor = limited
+	if streamed["ses_a.json"] != whole["ses_a.json"] || !strings.Contains(whole["ses_a.json"], strings.Repeat("y", maxInline)) {
+		t.Error("exported as a stream and from memory, the session is not the same")
+	}
+	if diff := cmp.Diff(wholeReport.Items(), report.Items()); diff != "" {
+		t.Errorf("reports: from memory (-), as a stream (+):\n%s", diff)
 	}
 	said := strings.Join(in.said(t, sessionLogID("ses_a")), "\n")
 	for what, text := range map[string]string{"the output": output, "a text over two lines": strings.Repeat("w", maxInline), "the user's text": "hello"} {

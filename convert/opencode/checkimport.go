@@ -2,6 +2,8 @@ package opencode
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -133,8 +135,8 @@ func checkPart(p jsontext.Value) error {
 }
 
 func checkMembers(v jsontext.Value, required map[string]byte) error {
-	for pointer, want := range required {
-		if got := kindAt(v, pointer); got != want {
+	for _, pointer := range slices.Sorted(maps.Keys(required)) { // the same complaint each time
+		if want := required[pointer]; kindAt(v, pointer) != want {
 			return fmt.Errorf("member %s is missing or of another type", pointer)
 		}
 	}

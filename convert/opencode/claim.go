@@ -110,7 +110,7 @@ func claimDatabase(file convert.File, name string) convert.Claim {
 // where parts of the schema may stand.
 func declaresSessions(head []byte) bool {
 	for _, mark := range []string{"CREATE TABLE `session`", "CREATE TABLE `part`", "REFERENCES `session`(`id`)", "REFERENCES `message`(`id`)"} {
-		if bytes.Contains(head, []byte(mark)) {
+		if bytes.Contains(head, []byte(mark)) || bytes.Contains(head, []byte(strings.ReplaceAll(mark, "`", `"`))) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,11 +17,11 @@ import (
 // given back from its own rows: as a file for `opencode import`, or, with option
 // to=opencode-db, as a database; a log that mirrors an export file, as that file.
 // Any other log is written anew from its view, with its subagents' sessions.
-func (Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
+func (v Vendor) Export(ctx context.Context, req convert.ExportRequest) error {
 	if req.Report == nil {
 		req.Report = new(schema.Fidelity)
 	}
-	s, err := indexRows(ctx, req)
+	s, err := indexRows(ctx, req, cmp.Or(v.limit, maxInline))
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,7 @@ func exportRows(ctx context.Context, req convert.ExportRequest, s *sessionRows) 
 // newest bytes of each row stand, and what sorts them. It holds no contents.
 type sessionRows struct {
 	req      convert.ExportRequest
+	limit    int64 // of rows that are read whole, in bytes
 	session  *rowRef
 	messages []*messageRef
 	orphans  []rowRef
@@ -82,6 +84,7 @@ type rowRef struct {
 	created int64
 	id      string // of a message or part, in files its own
 	call    schema.CallKey
+	big     *schema.Blob // its bytes, if it is too big to be read whole
 }
 
 type messageRef struct {
@@ -91,8 +94,8 @@ type messageRef struct {
 }
 
 // indexRows reads through a log once.
-func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, error) {
-	s := &sessionRows{req: req, native: -1}
+func indexRows(ctx context.Context, req convert.ExportRequest, limit int64) (*sessionRows, error) {
+	s := &sessionRows{req: req, limit: limit, native: -1}
 	type latest struct {
 		ref     rowRef
 		message string
@@ -134,7 +137,7 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 		l.ref.seq, l.ref.id = e.Seq, src.Row.ID
 		l.ref.call = callOf(e.Event)
 		l.gone = isGone(e.Event)
-		record, err := convert.RecordBytes(ctx, req.Store, e.Event, e.Raw)
+		record, err := s.record(ctx, e, &l.ref)
 		if err != nil || l.gone {
 			return nil
 		}
@@ -179,6 +182,19 @@ func indexRows(ctx context.Context, req convert.ExportRequest) (*sessionRows, er
 	}
 	s.sort()
 	return s, nil
+}
+
+// record reads the bytes of a row, or the skeleton of one that is too big. A row
+// that has too much besides long strings is read whole all the same.
+func (s *sessionRows) record(ctx context.Context, e convert.LogEvent, ref *rowRef) (record []byte, err error) {
+	ref.big = nil
+	if blob := e.Event.RawBlob; blob != nil && blob.Size > s.limit {
+		if record, err = s.skeleton(ctx, blob); err != nil || record != nil {
+			ref.big = blob
+			return record, err
+		}
+	}
+	return convert.RecordBytes(ctx, s.req.Store, e.Event, e.Raw)
 }
 
 // empty reports whether the log holds no rows at all.

@@ -27,7 +27,7 @@ func (in *testImport) exported(t testing.TB, log format.LogID, options map[strin
 	out := &memoryOutput{files: make(map[string]string)}
 	report = new(schema.Fidelity)
 	req := convert.ExportRequest{Store: in.store, Imports: in.imports, Log: log, Size: -1, Options: options, Out: out, Report: report}
-	if err := (Vendor{}).Export(context.Background(), req); err != nil {
+	if err := in.vendor.Export(context.Background(), req); err != nil {
 		t.Fatal(err)
 	}
 	return out.files, report

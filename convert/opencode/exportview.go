@@ -462,6 +462,12 @@ func (w *viewWriter) continueAfter(s *sessionRows) error {
 	return nil
 }
 
+// answersLate tells whether a call got its answer after the import.
+func (w *viewWriter) answersLate(call schema.CallKey) bool {
+	_, late := w.late[call]
+	return late
+}
+
 // answerLate puts the answer that a call got after the import into its part.
 func (w *viewWriter) answerLate(part jsontext.Value, call schema.CallKey) (jsontext.Value, error) {
 	m, late := w.late[call]

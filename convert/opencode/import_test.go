@@ -3,6 +3,7 @@ package opencode
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand"
 	"os"
@@ -123,6 +124,45 @@ func TestSecretsAreNeverRead(t *testing.T) {
 			if bytes.Contains(e.Bytes, []byte(mark)) {
 				t.Fatalf("a secret was stored: %s", e.Bytes)
 			}
+		}
+	}
+}
+
+// TestSecretsAreNeverAsked puts views in the place of tables that hold secrets: to
+// read one is an error, so whoever does cannot import the database.
+func TestSecretsAreNeverAsked(t *testing.T) {
+	secrets := []string{"account", "account_state", "control_account", "credential", "session_share"}
+	for _, damaged := range []bool{false, true} {
+		x := newTestDB(t)
+		smallSession(x)
+		for _, name := range secrets {
+			x.exec("DROP TABLE " + name)
+			x.exec("CREATE VIEW " + name + " AS SELECT no_such_function() AS id, 'ses_a' AS session_id")
+			if _, err := x.db.Exec("SELECT * FROM " + name); err == nil {
+				t.Fatalf("the trap in place of %s does not work", name)
+			}
+		}
+		x.exec(`INSERT INTO event_sequence VALUES ('ses_a', 1, NULL)`)
+		x.exec(`INSERT INTO event VALUES ('evt_1', 'ses_a', 0, 'odd', '{}')`)
+		x.db.Close()
+		if damaged { // so that what is left is searched for
+			b, err := os.ReadFile(x.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, x.path, string(b[:len(b)-1024]))
+		}
+		in := newTestImport()
+		in.run(t, map[string]string{optionEvents: "true"}, x.path)
+		if damaged {
+			var lost *DamageError
+			if err := in.results[0].Err; !errors.As(err, &lost) || strings.Contains(err.Error(), "no_such") {
+				t.Errorf("damaged: %v", err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(smallView, in.ok(t).view(t, sessionLogID("ses_a"))); diff != "" {
+			t.Errorf("view: want (-), got (+):\n%s", diff)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package opencode
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -40,18 +41,20 @@ func writeImportFile(ctx context.Context, s *sessionRows, more *viewWriter, w io
 		if err != nil {
 			return err
 		}
-		if message == nil {
+		if message.value == nil {
 			report.Add(schema.Dropped, "message-not-json", 1, m.id)
 			report.Add(schema.Dropped, "part-without-message", int64(len(m.parts)), m.id)
 			continue
 		}
-		message = s.complete(m, message)
+		message.value = s.complete(m, message.value)
 		if !first {
 			out.WriteByte(',')
 		}
 		first = false
 		out.WriteString(`{"info":`)
-		out.Write(message)
+		if err := s.write(ctx, out, message); err != nil {
+			return err
+		}
 		out.WriteString(`,"parts":[`)
 		if err := s.writeParts(ctx, out, m, id, more); err != nil {
 			return err
@@ -85,19 +88,22 @@ func (s *sessionRows) writeParts(ctx context.Context, out *bufio.Writer, m *mess
 			Type string `json:"type"`
 		}
 		switch {
-		case part == nil || unmarshal(part, &kind) != nil:
+		case part.value == nil || unmarshal(part.value, &kind) != nil:
 			report.Add(schema.Dropped, "part-not-json", 1, p.id)
 			continue
 		case !sendable[kind.Type]:
 			report.Add(schema.Dropped, "unknown-part-type", 1, p.id)
 			continue
 		}
-		if more != nil {
-			if part, err = more.answerLate(part, p.call); err != nil {
+		if more != nil && more.answersLate(p.call) {
+			if part, err = s.whole(ctx, p, session, m.id); err != nil {
+				return err
+			}
+			if part.value, err = more.answerLate(part.value, p.call); err != nil {
 				return err
 			}
 		}
-		if err := checkPart(part); err != nil {
+		if err := checkPart(part.value); err != nil {
 			report.Add(schema.Transformed, "tool-may-refuse", 1, err.Error())
 		}
 		if !first {
@@ -107,25 +113,42 @@ func (s *sessionRows) writeParts(ctx context.Context, out *bufio.Writer, m *mess
 			report.Add(schema.Transformed, "part-order", 1, p.id) // the tool sorts by id
 		}
 		first, last = false, p.id
-		out.Write(part)
+		if err := s.write(ctx, out, part); err != nil {
+			return err
+		}
 		report.Add(schema.Preserved, "part", 1, p.id)
 		report.Add(schema.Dropped, "part-time", 1, p.id) // the tool sets it anew
 	}
 	return nil
 }
 
-// exported is a message or part as the import file has it: its data with its ids
-// behind. nil: the data is no JSON object.
-func (s *sessionRows) exported(ctx context.Context, ref rowRef, session, message string) (jsontext.Value, error) {
+// exported is a message or part as the import file has it.
+func (s *sessionRows) exported(ctx context.Context, ref rowRef, session, message string) (exportedRow, error) {
+	if ref.big == nil {
+		return s.whole(ctx, ref, session, message)
+	}
+	skeleton, err := s.skeleton(ctx, ref.big)
+	if err != nil {
+		return exportedRow{}, err
+	}
+	data := readRecord(ref.row, skeleton).data
+	if data.Kind() != '{' { // or the data stands as a text
+		return s.whole(ctx, ref, session, message)
+	}
+	return exportedRow{value: withIDs(data, ref.id, session, message), blob: ref.big, brace: bytes.LastIndexByte(data, '}')}, nil
+}
+
+// whole is exported for a row that is held in memory.
+func (s *sessionRows) whole(ctx context.Context, ref rowRef, session, message string) (exportedRow, error) {
 	b, err := s.read(ctx, ref)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", ref.row.Table, ref.row.ID, err)
+		return exportedRow{}, fmt.Errorf("%s %s: %w", ref.row.Table, ref.row.ID, err)
 	}
 	rec := readRecord(ref.row, b)
 	if rec.data.Kind() != '{' {
-		return nil, nil
+		return exportedRow{}, nil
 	}
-	return withIDs(rec.data, ref.id, session, message), nil
+	return exportedRow{value: withIDs(rec.data, ref.id, session, message)}, nil
 }
 
 // complete adds what the tool asks of a message and releases of 2025 did not

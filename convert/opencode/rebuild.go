@@ -90,7 +90,7 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 		if one.Log = log; i > 0 {
 			one.Size = -1
 		}
-		s, err := indexRows(ctx, one)
+		s, err := indexRows(ctx, one, maxInline)
 		switch {
 		case err != nil:
 		case s.foreign || s.lines || s.native >= 0 || s.empty():

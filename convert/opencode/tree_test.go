@@ -66,6 +66,10 @@ func TestTreeFilesTooBigForMemory(t *testing.T) {
 	if err != nil || !found {
 		t.Errorf("the file is not kept as it is: %v", err)
 	}
+	streamed, _ := big.exported(t, log, nil)
+	if wholeFile, _ := small.exported(t, log, nil); streamed["ses_a.json"] != wholeFile["ses_a.json"] {
+		t.Error("exported as a stream and from memory, the session is not the same")
+	}
 	database := &convert.FolderOutput{Dir: t.TempDir()}
 	if err := ExportDatabase(context.Background(), convert.ExportRequest{Store: big.store, Log: log, Size: -1, Out: database, Report: new(schema.Fidelity)}); err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ type input struct {
 	Edits      []inputEdit `json:"edits"`
 	Patch      string      `json:"patch"`
 	PatchInput string      `json:"input"`
+	PatchText  string      `json:"patchText"`
 
 	// Searches.
 	Pattern    string         `json:"pattern"`
@@ -48,6 +49,14 @@ type input struct {
 	OutputMode string         `json:"output_mode"` // content, files_with_matches or count
 	IgnoreCase bool           `json:"-i"`
 	HeadLimit  jsontext.Value `json:"head_limit"`
+	Kind       string         `json:"type"`    // of files, such as go or py
+	Before     jsontext.Value `json:"-B"`      // lines shown in front of a match
+	After      jsontext.Value `json:"-A"`      // and behind it
+	Around     jsontext.Value `json:"-C"`      // both
+	Context    jsontext.Value `json:"context"` // the same
+
+	// Processes.
+	Session jsontext.Value `json:"session_id"`
 }
 
 type inputEdit struct {

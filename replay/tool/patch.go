@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,19 +30,19 @@ func (Patch) Run(_ context.Context, call Call) (Result, error) {
 		if problem != "" {
 			return errorResult(problem), nil
 		}
-		text = in.PatchInput
-		if text == "" {
-			text = in.Patch
-		}
+		text = cmp.Or(in.PatchInput, in.PatchText, in.Patch)
 	}
+	return applyPatch(call.Workspace, text), nil
+}
+
+func applyPatch(w *Workspace, text string) Result {
 	files, err := parsePatch(text)
 	if err != nil {
-		return errorResult("The patch is not one: " + err.Error() + ". Nothing was changed."), nil
+		return errorResult("The patch is not one: " + err.Error() + ". Nothing was changed.")
 	}
-	w := call.Workspace
 	for i := range files {
 		if err := files[i].prepare(w); err != nil {
-			return errorResult(fmt.Sprintf("%s: %v. Nothing was changed.", files[i].path, err)), nil
+			return errorResult(fmt.Sprintf("%s: %v. Nothing was changed.", files[i].path, err))
 		}
 	}
 	res := Result{Status: schema.StatusOK}
@@ -57,7 +58,7 @@ func (Patch) Run(_ context.Context, call Call) (Result, error) {
 		done = append(done, files[i].verb[:1]+" "+files[i].path)
 	}
 	res.Content = []schema.Part{schema.TextPart(strings.Join(done, "\n"))}
-	return res, nil
+	return res
 }
 
 // patchedFile is what a patch does to one file.

@@ -42,14 +42,11 @@ func readFile(call Call, path string, offset, limit int64) Result {
 	if problem != "" {
 		return errorResult(problem)
 	}
-	f, err := call.Workspace.root.Open(name)
+	f, err := call.Workspace.openFile(name)
 	if err != nil {
 		return fileError(path, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errorResult(fmt.Sprintf("%s is not a regular file.", path))
-	}
 	start := make([]byte, 512)
 	n, err := io.ReadFull(f, start)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {

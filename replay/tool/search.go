@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ownlog/ownlog/schema"
@@ -21,6 +22,7 @@ const (
 	maxMatches = 500     // lines or files found
 	maxScanned = 4 << 20 // bytes of a file that is searched
 	maxVisited = 200_000 // files looked at
+	maxContext = 50      // lines shown before and after a match
 )
 
 // List shows a directory.
@@ -137,6 +139,21 @@ func (Search) Run(ctx context.Context, call Call) (Result, error) {
 	if err != nil {
 		return errorResult("The glob is not a pattern."), nil
 	}
+	look := look{re: re}
+	look.before, look.after = int(min(number(in.Before), maxContext)), int(min(number(in.After), maxContext))
+	around := int(min(max(number(in.Around), number(in.Context)), maxContext))
+	look.before, look.after = max(look.before, around), max(look.after, around)
+	mode := in.OutputMode
+	if mode == "" && call.Name == "Grep" {
+		mode = "files_with_matches" // as it is where the name comes from
+	}
+	if mode == "files_with_matches" || mode == "count" {
+		look.before, look.after = 0, 0
+	}
+	kind, known := fileKinds[in.Kind]
+	if in.Kind != "" && !known {
+		return errorResult("The type of files is not known; use a glob."), nil
+	}
 	most := maxMatches
 	if n := number(in.HeadLimit); n > 0 && n < int64(most) {
 		most = int(n)
@@ -146,12 +163,15 @@ func (Search) Run(ctx context.Context, call Call) (Result, error) {
 		if glob != "" && !fits.MatchString(below) && !fits.MatchString(path.Base(below)) {
 			return nil
 		}
-		lines := matches(call.Workspace, name, re, most-len(out))
+		if in.Kind != "" && !slices.Contains(kind, path.Ext(below)) {
+			return nil
+		}
+		lines := look.matches(call.Workspace, name, most-len(out))
 		switch {
 		case len(lines) == 0:
-		case in.OutputMode == "files_with_matches":
+		case mode == "files_with_matches":
 			out = append(out, name)
-		case in.OutputMode == "count":
+		case mode == "count":
 			out = append(out, fmt.Sprintf("%s:%d", name, len(lines)))
 		default:
 			out = append(out, lines...)
@@ -207,9 +227,24 @@ func walk(ctx context.Context, w *Workspace, from string, visit func(name, below
 	})
 }
 
-// matches returns the matching lines of a text file, at most most.
-func matches(w *Workspace, name string, re *regexp.Regexp, most int) []string {
-	f, err := w.root.Open(name)
+// fileKinds are the types of files that a search knows by name.
+var fileKinds = map[string][]string{
+	"c": {".c", ".h"}, "cpp": {".cc", ".cpp", ".cxx", ".h", ".hpp"}, "css": {".css"}, "go": {".go"}, "html": {".html", ".htm"},
+	"java": {".java"}, "js": {".js", ".jsx", ".mjs", ".cjs"}, "json": {".json"}, "md": {".md", ".markdown"}, "php": {".php"}, "py": {".py", ".pyi"},
+	"ruby": {".rb"}, "rust": {".rs"}, "sh": {".sh", ".bash"}, "sql": {".sql"}, "ts": {".ts", ".tsx", ".mts", ".cts"}, "yaml": {".yaml", ".yml"},
+}
+
+// look is what a search looks for, and how many lines it shows before and after
+// a match.
+type look struct {
+	re            *regexp.Regexp
+	before, after int
+}
+
+// matches returns the matching lines of a text file, and those around them, at
+// most most.
+func (l look) matches(w *Workspace, name string, most int) []string {
+	f, err := w.openFile(name)
 	if err != nil {
 		return nil
 	}
@@ -218,20 +253,31 @@ func matches(w *Workspace, name string, re *regexp.Regexp, most int) []string {
 	if start, _ := in.Peek(512); bytes.IndexByte(start, 0) >= 0 {
 		return nil
 	}
-	var out []string
+	var out, held []string // held: lines before a match that may come
+	behind := 0            // lines still to be shown after one
 	for n := 1; len(out) < most; n++ {
 		line, err := boundedLine(in, 8<<10)
 		if line == "" && err != nil {
 			break
 		}
-		if re.MatchString(line) {
-			out = append(out, fmt.Sprintf("%s:%d:%s", name, n, clip(line, 400)))
+		switch {
+		case l.re.MatchString(line):
+			out = append(append(out, held...), fmt.Sprintf("%s:%d:%s", name, n, clip(line, 400)))
+			held, behind = held[:0], l.after
+		case behind > 0:
+			out = append(out, fmt.Sprintf("%s-%d-%s", name, n, clip(line, 400)))
+			behind--
+		case l.before > 0:
+			if len(held) == l.before {
+				held = held[1:]
+			}
+			held = append(held, fmt.Sprintf("%s-%d-%s", name, n, clip(line, 400)))
 		}
 		if err != nil {
 			break
 		}
 	}
-	return out
+	return out[:min(len(out), most)]
 }
 
 // globPattern makes a regular expression of a pattern with *, ** and ?.

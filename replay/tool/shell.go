@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"time"
 
@@ -50,9 +51,56 @@ func (Shell) Run(ctx context.Context, call Call) (Result, error) {
 		if dir, problem = inside(call.Workspace, in.Workdir); problem != "" {
 			return errorResult(problem), nil
 		}
+		if _, err := call.Workspace.root.Stat(dir); err != nil { // a symbolic link may lead elsewhere
+			return fileError(in.Workdir, err), nil
+		}
+	}
+	if patch, ok := patchCommand(argv); ok {
+		return applyPatch(call.Workspace, patch), nil
 	}
 	limit := time.Duration(max(number(in.Timeout), number(in.TimeoutMS))) * time.Millisecond
 	return runCommand(ctx, call, argv, dir, limit), nil
+}
+
+// heredoc is a command line that gives apply_patch its patch.
+var heredoc = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^\s*(?:apply_patch|applypatch)\s*<<\s*(['"]?)(\w+)(['"]?)\n(.*)\n(\w+)\s*$`)
+})
+
+// patchCommand returns the patch of a command that is apply_patch: Codex takes
+// such commands for calls of that tool, and there is no program of that name.
+func patchCommand(argv []string) (patch string, ok bool) {
+	if len(argv) == 2 && (argv[0] == "apply_patch" || argv[0] == "applypatch") {
+		return argv[1], true
+	}
+	if len(argv) != 3 || argv[1] != "-c" && argv[1] != "-lc" {
+		return "", false
+	}
+	m := heredoc().FindStringSubmatch(argv[2])
+	if m == nil || m[1] != m[3] || m[2] != m[5] {
+		return "", false
+	}
+	return m[4], true
+}
+
+// WriteInput stands for the way to feed a process that an earlier call left
+// running. None is: commands run to their end, within the call's limits.
+type WriteInput struct{}
+
+// Definition implements [Tool].
+func (WriteInput) Definition() schema.ToolDefinition {
+	return definition("write_stdin", "Write to a process that is still running. Commands run to their end here, so there is none.",
+		`{"type":"object","properties":{"session_id":{"type":"number"},"chars":{"type":"string"}},"required":["session_id"]}`, schema.EffectReadonly)
+}
+
+// Run implements [Tool].
+func (WriteInput) Run(_ context.Context, call Call) (Result, error) {
+	in, problem := arguments(call)
+	if problem != "" {
+		return errorResult(problem), nil
+	}
+	return errorResult(fmt.Sprintf("There is no running process %s. Commands run to their end before their call returns; run the command again, with its input in it.",
+		clip(printable(in.Session), 40))), nil
 }
 
 // runCommand runs a command in dir of the working directory, with the call's

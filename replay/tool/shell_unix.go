@@ -14,6 +14,9 @@ func shellCommand(line string) []string {
 	return []string{"/bin/sh", "-c", line}
 }
 
+// dontWait is the flag with which opening a pipe does not wait for its writer.
+const dontWait = syscall.O_NONBLOCK
+
 // ownGroup makes the command a process group of its own, so that stopping it
 // stops what it has started too.
 func ownGroup(cmd *exec.Cmd) {

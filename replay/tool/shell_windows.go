@@ -9,5 +9,8 @@ func shellCommand(line string) []string {
 	return []string{"cmd.exe", "/C", line}
 }
 
+// dontWait is no flag: a directory holds no pipes here.
+const dontWait = 0
+
 // ownGroup does nothing: stopping a command stops the command alone.
 func ownGroup(*exec.Cmd) {}

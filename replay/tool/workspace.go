@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,27 @@ func OpenWorkspace(dir string) (*Workspace, error) {
 		return nil, fmt.Errorf("working directory: %w", err)
 	}
 	return &Workspace{root: root, dir: abs}, nil
+}
+
+// errNotRegular: directories, pipes, devices and the like are not read.
+var errNotRegular = errors.New("not a regular file")
+
+// openFile opens a regular file for reading. It does not wait: opening a pipe
+// would, for a writer, for good.
+func (w *Workspace) openFile(name string) (*os.File, error) {
+	f, err := w.root.OpenFile(name, os.O_RDONLY|dontWait, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = f.Close() // only opened
+		return nil, err
+	}
+	return f, nil
 }
 
 // Dir returns the absolute path.

@@ -120,18 +120,11 @@ func (w *Workspace) read(path string) ([]byte, error) {
 	if problem != "" {
 		return nil, errors.New(problem)
 	}
-	f, err := w.root.Open(name)
+	f, err := w.openFile(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(b) > maxFile {
 		return nil, fmt.Errorf("larger than %d bytes", maxFile)
@@ -151,7 +144,7 @@ func (w *Workspace) replace(path string, content []byte) (schema.FileChanged, er
 	mode := fs.FileMode(0o644)
 	if info, err := w.root.Stat(name); err == nil {
 		if !info.Mode().IsRegular() {
-			return none, errors.New("not a regular file")
+			return none, errNotRegular
 		}
 		mode = info.Mode().Perm()
 		change.Change = "update"

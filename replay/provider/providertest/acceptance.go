@@ -38,6 +38,7 @@ func (a Acceptance) Run(t *testing.T) {
 	t.Run("conversation", a.conversation)
 	t.Run("cut off", a.cutOff)
 	t.Run("failures", a.failures)
+	t.Run("pauses", a.pauses)
 	t.Run("broken streams", a.brokenStreams)
 	t.Run("cancellation", a.cancellation)
 }
@@ -232,6 +233,23 @@ func (a Acceptance) failures(t *testing.T) {
 	server.Close()
 	if e := a.fail(t, t.Context(), a.Connect(server.URL, 0)); e.Class != schema.ErrorNetwork {
 		t.Errorf("nobody there: %+v, want class network", e)
+	}
+}
+
+// pauses: a stream that stops anywhere and goes on is a response like any other.
+func (a Acceptance) pauses(t *testing.T) {
+	reply := Reply{Text: "a text with pauses", Calls: []ReplyCall{{"c1", "look", `{"a":1}`}}}
+	events := len(a.Style.Events(&reply, 0))
+	for after := 1; after < events; after++ {
+		r := reply
+		r.Fault = Fault{After: after, Silent: time.Millisecond}
+		resp, deltas := a.send(t, a.Connect(NewServer(t, a.Style, r).URL, time.Hour), a.view(user(0, "hello")))
+		if text := strings.Join(deltas[provider.DeltaText], ""); text != reply.Text {
+			t.Errorf("a pause after event %d: the text is %q", after, text)
+		}
+		if last := resp.Blocks[len(resp.Blocks)-1]; last.Type != schema.BlockToolCall || string(last.Args) != `{"a":1}` {
+			t.Errorf("a pause after event %d: the response ends in %+v", after, last)
+		}
 	}
 }
 
