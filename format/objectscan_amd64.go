@@ -11,7 +11,7 @@ import (
 // blockScan is where [scanBlocks] stands in an object. objectscan_amd64.s knows
 // the offsets of its fields.
 type blockScan struct {
-	depth    int64
+	depth int64
 	//lint:ignore U1000 scanBlocks goes on from it
 	inString uint64 // all ones inside a string
 	//lint:ignore U1000 scanBlocks goes on from it
