@@ -11,9 +11,11 @@ import (
 // blockScan is where [scanBlocks] stands in an object. objectscan_amd64.s knows
 // the offsets of its fields.
 type blockScan struct {
-	depth    int64
+	depth int64
+	//lint:ignore U1000 scanBlocks goes on from it
 	inString uint64 // all ones inside a string
-	escaped  uint64 // 1 if the next byte is escaped
+	//lint:ignore U1000 scanBlocks goes on from it
+	escaped uint64 // 1 if the next byte is escaped
 	// open and closed are the brackets outside strings of the last block, one bit
 	// for each byte.
 	open, closed uint64

@@ -50,7 +50,7 @@ func TestStartAllocatesLittle(t *testing.T) {
 	if packages == 0 {
 		t.Fatalf("no trace of initialization:\n%s", trace.Bytes())
 	}
-	if total > 16<<10 {
+	if total > 24<<10 {
 		t.Errorf("packages of ours allocate %d bytes before main", total)
 	}
 }

@@ -33,7 +33,7 @@ func (b *bench) verify() error {
 	ours, peer := runs[0], runs[1]
 	rate := megabytes(made.Text, median(ours, cpu))
 	b.add(fmt.Sprintf("verify %d MB, sealed: text per second of processor", made.Text/1e6), fmt.Sprintf("%.0f MB", rate),
-		fmt.Sprintf("%.0f MB (`zstd -dc \\| openssl dgst -sha256`)", megabytes(made.Text, median(peer, cpu))),
+		fmt.Sprintf("%.0f MB (zstd -dc into openssl dgst -sha256)", megabytes(made.Text, median(peer, cpu))),
 		fmt.Sprintf("%.2f", float64(median(peer, cpu))/float64(median(ours, cpu))), "600 MB", rate >= 600)
 	w, p := median(ours, wall), median(peer, wall)
 	b.add("verify, wall time", seconds(w), seconds(p), fmt.Sprintf("%.2f", float64(w)/float64(p)), "at most 1.00", w <= p)
