@@ -50,6 +50,7 @@ func (a anew) Project(ctx context.Context, view *View, _ int) (*Request, error) 
 type API interface {
 	Dialect() Dialect
 	// Frame returns the body without anything in its list, to be written as JSON.
+	// It depends on the view's model and definition and on the outline's tools.
 	Frame(view *View, out *Outline) any
 	// NewWriter returns the writer of an empty list.
 	NewWriter(view *View, out *Outline) ListWriter
@@ -141,11 +142,15 @@ func Project(ctx context.Context, api API, view *View) (*Request, error) {
 }
 
 // NewListProjector returns a projector that keeps what it has written of the list.
-func NewListProjector(api API) Projector { return &listProjector{api: api} }
+// Frames are those of the API; they may be nil.
+func NewListProjector(api API, frames *Frames) Projector {
+	return &listProjector{api: api, frames: frames}
+}
 
 type listProjector struct {
-	api  API
-	last *projection // nil: begin anew
+	api    API
+	frames *Frames
+	last   *projection // nil: begin anew
 }
 
 // Project implements [Projector].
@@ -179,7 +184,7 @@ func (p *listProjector) project(ctx context.Context, view *View, same int) (*pro
 			return last, err
 		}
 	}
-	made := &projection{api: p.api, outliner: newOutliner(view, p.api.Dialect())}
+	made := &projection{api: p.api, frames: p.frames, outliner: newOutliner(view, p.api.Dialect())}
 	_, err := made.take(ctx, view)
 	return made, err
 }
@@ -187,11 +192,12 @@ func (p *listProjector) project(ctx context.Context, view *View, same int) (*pro
 // projection is a body in the making.
 type projection struct {
 	api      API
+	frames   *Frames
 	outliner *outliner
 	writer   ListWriter
 	messages int // taken in
 	body     []byte
-	sum      hash.Hash    // of the first summed bytes of body
+	sum      hash.Hash // of the first summed bytes of body
 	summed   int
 
 	definition schema.Definition
@@ -258,7 +264,7 @@ func (p *projection) take(ctx context.Context, view *View) (ok bool, err error) 
 // begin writes what stands before the list.
 func (p *projection) begin(view *View) error {
 	out := p.outliner.out
-	head, err := json.Marshal(p.api.Frame(view, out), wireOptions)
+	head, err := p.frames.frame(p.api, view, out)
 	if err != nil {
 		return err
 	}
