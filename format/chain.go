@@ -242,11 +242,18 @@ func (s *DirStore) tailOf(ctx context.Context, id LogID) (tailInfo, error) {
 // openTailOf is tailOf for who reads on: it leaves the last segment open, as it
 // was then, if that is text. Close it, if it is not nil, error or not.
 func (s *DirStore) openTailOf(ctx context.Context, id LogID) (t tailInfo, last *textFile, err error) {
-	unlock, lock, err := s.lockShared(ctx, id)
+	held, err := s.heldFrontier(ctx, id)
 	if err != nil {
 		return t, nil, err
 	}
-	defer unlock()
+	var lock fsFile
+	if held == nil {
+		var unlock func()
+		if unlock, lock, err = s.lockShared(ctx, id); err != nil {
+			return t, nil, err
+		}
+		defer unlock()
+	}
 	t, last, err = s.openOrigin(id)
 	if err == nil && t.chain[0].first != t.begins() {
 		begins := t.begins()
@@ -254,6 +261,10 @@ func (s *DirStore) openTailOf(ctx context.Context, id LogID) (t tailInfo, last *
 	}
 	if err != nil {
 		return tailInfo{}, last, err
+	}
+	if held != nil {
+		t.size, t.root, t.frontier = held.Size(), held.Root(), held
+		return t, last, nil
 	}
 	if last == nil {
 		span := t.chain[len(t.chain)-1]
