@@ -222,12 +222,35 @@ func (e *encoder) modelRequested(d *ModelRequested) {
 	e.optional(`"request_sha256":`, d.RequestSHA256)
 	e.optional(`"vendor_digest":`, d.VendorDigest)
 	e.optional(`"projection":`, d.Projection)
-	if d.Losses != nil {
-		e.name(`"losses":`)
-		e.other(d.Losses)
-	}
+	e.losses(d.Losses)
 	e.value(`"params":`, d.Params)
 	e.end()
+}
+
+func (e *encoder) losses(losses []Loss) {
+	if losses == nil {
+		return
+	}
+	e.name(`"losses":`)
+	e.b = append(e.b, '[')
+	for i := range losses {
+		l := &losses[i]
+		e.comma()
+		e.begin()
+		e.text(`"code":`, l.Code)
+		e.integer(`"count":`, l.Count)
+		if l.Seqs != nil {
+			e.name(`"seqs":`)
+			e.b = append(e.b, '[')
+			for _, seq := range l.Seqs {
+				e.comma()
+				e.b = strconv.AppendInt(e.b, seq, 10)
+			}
+			e.b = append(e.b, ']')
+		}
+		e.end()
+	}
+	e.b = append(e.b, ']')
 }
 
 func (e *encoder) toolStarted(d *ToolStarted) {

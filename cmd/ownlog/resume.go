@@ -145,7 +145,7 @@ func (s *session) newExecutor(c *cli.Context, ref logRef) (*replay.Executor, fun
 		Price: replay.PriceBy(prices), CompactAbove: c.Int64("compact-above"), AcceptHoles: c.Bool("accept-holes"), Uncompacted: c.Bool("uncompacted"),
 		Budget: schema.Budget{
 			Steps: c.Int64("max-steps"), Tokens: c.Int64("max-tokens"),
-			CostNUSD: int64(c.Float64("max-cost") * 1e9), TimeUS: c.Duration("max-time").Microseconds(),
+			CostNUSD: int64(c.Float64("max-cost") * 1e9), TimeUS: (c.Duration("max-time") + time.Microsecond - 1).Microseconds(), // the shortest is a limit, too
 		},
 	}
 	if name := c.String("policy"); name != "" {

@@ -261,22 +261,34 @@ func errorMessage(body []byte) string {
 }
 
 // retryAfter reads how long the provider asks to wait: Retry-After in seconds
-// or as a date, or retry-after-ms.
+// or as a date by the provider's clock, or retry-after-ms.
 func retryAfter(h http.Header) time.Duration {
 	if ms, err := strconv.ParseInt(h.Get("Retry-After-Ms"), 10, 32); err == nil && ms > 0 {
 		return time.Duration(ms) * time.Millisecond
 	}
 	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 7*24*3600 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		if date, err := http.ParseTime(h.Get("Date")); err == nil && at.After(date) {
-			return at.Sub(date)
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if s > 0 && s < longestWait.Seconds() {
+			return time.Duration(s * float64(time.Second))
 		}
+		return 0
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		date = time.Now() // the best guess at its clock
+	}
+	if wait := at.Sub(date); wait > 0 && wait < longestWait {
+		return wait
 	}
 	return 0
 }
+
+// longestWait is what a provider may ask for; more is taken for a mistake.
+const longestWait = 7 * 24 * time.Hour
 
 // Malformed is the failure of a stream that does not say what it should.
 func Malformed(what string, data []byte) *Error {

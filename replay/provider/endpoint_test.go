@@ -120,3 +120,52 @@ func TestKeysAreBlottedOut(t *testing.T) {
 		}
 	}
 }
+
+// TestRetryAfter: the wait that a provider asks for, in seconds or until a date by
+// its clock, or by ours if it does not tell the time.
+func TestRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		at := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+		for _, tt := range []struct {
+			header map[string]string
+			want   time.Duration
+		}{
+			{map[string]string{}, 0},
+			{map[string]string{"Retry-After": "1.5"}, 1500 * time.Millisecond},
+			{map[string]string{"Retry-After": "7", "Retry-After-Ms": "20"}, 20 * time.Millisecond},
+			{map[string]string{"Retry-After": "-1"}, 0},
+			{map[string]string{"Retry-After": "NaN"}, 0},
+			{map[string]string{"Retry-After": "-Inf"}, 0},
+			{map[string]string{"Retry-After": "1e30"}, 0},
+			{map[string]string{"Retry-After": "soon"}, 0},
+			{map[string]string{"Retry-After": at(time.Minute)}, time.Minute},
+			{map[string]string{"Retry-After": at(-time.Minute)}, 0},
+			{map[string]string{"Retry-After": at(1000 * time.Hour)}, 0},
+			{map[string]string{"Retry-After": at(time.Minute), "Date": at(-time.Hour)}, 61 * time.Minute},
+			{map[string]string{"Retry-After": at(time.Minute), "Date": at(time.Hour)}, 0},
+			{map[string]string{"Retry-After": at(time.Minute), "Date": "today"}, time.Minute},
+		} {
+			answer := refusal{Header: make(http.Header), StatusCode: http.StatusTooManyRequests, Body: http.NoBody}
+			for name, value := range tt.header {
+				answer.Header.Set(name, value)
+			}
+			client := &http.Client{Transport: answer}
+			e := provider.NewEndpoint(provider.Endpoint{Client: client}, "http://localhost", "Authorization", "")
+			err := e.Post(t.Context(), "/", &provider.Request{}, func(provider.StreamEvent) error { return nil })
+			var refused *provider.Error
+			if !errors.As(err, &refused) || refused.RetryAfter != tt.want {
+				t.Errorf("%v: %v, want a wait of %s", tt.header, err, tt.want)
+			}
+		}
+	})
+}
+
+// refusal is the answer to every request.
+type refusal http.Response
+
+// RoundTrip implements [http.RoundTripper].
+func (r refusal) RoundTrip(*http.Request) (*http.Response, error) {
+	resp := http.Response(r)
+	return &resp, nil
+}

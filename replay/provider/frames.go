@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +26,7 @@ type frameKey struct {
 	tools  *schema.ToolDefinition
 	// How many there are of both.
 	systemLen, toolsLen int
+	gone                string // tools that are declared for their names alone
 }
 
 // maxFrames bounds what a Frames keeps.
@@ -34,10 +34,10 @@ const maxFrames = 64
 
 // frame returns a body of an API with an empty list. It is not to be changed.
 func (f *Frames) frame(api API, view *View, out *Outline) ([]byte, error) {
-	if f == nil || slices.ContainsFunc(out.Tools, func(t ToolDeclaration) bool { return t.Gone }) {
+	if f == nil {
 		return json.Marshal(api.Frame(view, out), wireOptions)
 	}
-	key := keyOf(view)
+	key := keyOf(view, out)
 	f.mu.Lock()
 	frame, ok := f.kept[key]
 	f.mu.Unlock()
@@ -57,7 +57,7 @@ func (f *Frames) frame(api API, view *View, out *Outline) ([]byte, error) {
 	return frame, nil
 }
 
-func keyOf(view *View) frameKey {
+func keyOf(view *View, out *Outline) frameKey {
 	d := &view.Definition
 	key := frameKey{model: view.Model, asked: d.Model, systemLen: len(d.System), toolsLen: len(d.Tools)}
 	if len(d.System) > 0 {
@@ -65,6 +65,11 @@ func keyOf(view *View) frameKey {
 	}
 	if len(d.Tools) > 0 {
 		key.tools = &d.Tools[0]
+	}
+	for i := range out.Tools {
+		if t := &out.Tools[i]; t.Gone {
+			key.gone += t.Name + " " // a name on the wire has none
+		}
 	}
 	return key
 }

@@ -209,6 +209,8 @@ func (a Acceptance) failures(t *testing.T) {
 		says  string
 	}{
 		{Fault{Status: 429, RetryAfter: "7", Body: a.Style.Refuse("slow down")}, schema.ErrorRateLimit, 7 * time.Second, "slow down"},
+		{Fault{Status: 429, RetryAfter: "Wed, 21 Oct 2026 07:29:37 GMT", Date: "Wed, 21 Oct 2026 07:28:00 GMT", Body: "{}"}, schema.ErrorRateLimit, 97 * time.Second, ""},
+		{Fault{Status: 503, RetryAfter: "Wed, 21 Oct 2026 07:28:00 GMT", Date: "Wed, 21 Oct 2026 07:29:37 GMT", Body: "{}"}, schema.ErrorOverloaded, 0, ""},
 		{Fault{Status: 500, Body: "<html>oops</html>"}, schema.ErrorServer, 0, "oops"},
 		{Fault{Status: 502, Body: ""}, schema.ErrorNetwork, 0, "Bad Gateway"},
 		{Fault{Status: 503, RetryAfter: "0.5", Body: "{}"}, schema.ErrorOverloaded, 500 * time.Millisecond, ""},

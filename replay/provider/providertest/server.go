@@ -32,6 +32,7 @@ type Fault struct {
 	Status     int    // of the HTTP response, instead of an answer
 	Body       string // of it
 	RetryAfter string // header of it
+	Date       string // header of it; empty: the server's own
 	Events     []string
 	// Drop ends the connection after that many events; Malformed sends an event
 	// that is none there instead; Silent sends nothing more for that long.
@@ -107,6 +108,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if f := reply.Fault; f.Status != 0 {
 		if f.RetryAfter != "" {
 			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		if f.Date != "" {
+			w.Header().Set("Date", f.Date)
 		}
 		http.Error(w, f.Body, f.Status)
 		return
