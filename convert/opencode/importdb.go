@@ -217,6 +217,7 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 	if err != nil {
 		return err
 	}
+	defer log.rows.Release()
 	if rowless {
 		log.rows.Findings().Add("session-row-missing", "session "+id)
 	}
@@ -440,21 +441,26 @@ func (di *databaseImport) projects(ctx context.Context) error {
 		if len(di.limit) > 0 && !di.shared[id] {
 			continue
 		}
-		log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
-		if err != nil {
-			return err
-		}
-		err = di.put(ctx, log, di.db.project(ctx, id), nil)
-		if isDamage(err) {
-			log.rows.Findings().Add("project-damaged", "project "+id)
-			err = nil
-		}
-		if err == nil {
-			err = log.close(ctx, di.saved == nil)
-		}
-		if err != nil {
+		if err := di.project(ctx, id); err != nil {
 			return fmt.Errorf("%s: project %s: %w", di.path, id, err)
 		}
 	}
 	return nil
+}
+
+func (di *databaseImport) project(ctx context.Context, id string) error {
+	log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
+	if err != nil {
+		return err
+	}
+	defer log.rows.Release()
+	err = di.put(ctx, log, di.db.project(ctx, id), nil)
+	if isDamage(err) {
+		log.rows.Findings().Add("project-damaged", "project "+id)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return log.close(ctx, di.saved == nil)
 }
