@@ -113,6 +113,12 @@ func (r *Rows) Seen(row schema.Row, record []byte) (rev int64, known, same bool)
 	return r.SeenDigest(row, digestOf(record))
 }
 
+// Touched tells whether a row was seen or put since the log was opened.
+func (r *Rows) Touched(row schema.Row) bool {
+	h := r.held[row]
+	return h != nil && h.touched
+}
+
 // holds tells whether the log has the row under any revision.
 func (r *Rows) holds(row schema.Row) bool {
 	h := r.held[row]

@@ -411,7 +411,7 @@ func (t *tree) put(ctx context.Context, log *sessionLog, f convert.File, table, 
 		return rec
 	}
 	if whole {
-		return log.put(ctx, key, message, b, read)
+		return log.put(ctx, key, message, convert.Record{Bytes: b}, read)
 	}
 	return t.putBig(ctx, log, f, key, message, read)
 }
