@@ -84,7 +84,6 @@ type rowWriter struct {
 	ms         int64
 	session    string
 	rows, size int64
-	data       []byte
 }
 
 func (w *rowWriter) insert(kind int, args ...any) {
