@@ -25,6 +25,7 @@ type Rows struct {
 	order    []schema.Row // of first appearance
 	findings FindingCounts
 	records  int64
+	released bool
 }
 
 // heldRow is what a log holds of a row, and what happened to it this time.
@@ -39,6 +40,9 @@ type heldRow struct {
 // every entry in log order so that a mapper can take up its state, and gets ready
 // to compare rows of the source at path with it. path must tell sources apart; it
 // appears in import records only. raw is valid during the call.
+//
+// From the first row that is put until Close or Release the log is locked, and must
+// not be used through the store. The caller must call Release.
 func (m *Mirror) OpenRows(ctx context.Context, name LogName, path string, restore func(seq int64, ev *schema.Event, raw []byte) error) (*Rows, error) {
 	r := &Rows{m: m, name: name, path: path, held: make(map[schema.Row]*heldRow)}
 	var err error
@@ -46,9 +50,11 @@ func (m *Mirror) OpenRows(ctx context.Context, name LogName, path string, restor
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	r.w.close()
+	r.w.seals = m.sealer != nil && !m.dryRun
 	if r.w.existed {
 		err = WalkEvents(ctx, m.store, r.w.log, 0, -1, func(e LogEvent) error { return r.restore(ctx, e, restore) })
 		if err != nil {
+			r.Release()
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -105,6 +111,12 @@ func (r *Rows) Seen(row schema.Row, record []byte) (rev int64, known, same bool)
 		return 0, false, false
 	}
 	return r.SeenDigest(row, digestOf(record))
+}
+
+// Touched tells whether a row was seen or put since the log was opened.
+func (r *Rows) Touched(row schema.Row) bool {
+	h := r.held[row]
+	return h != nil && h.touched
 }
 
 // holds tells whether the log has the row under any revision.
@@ -202,11 +214,8 @@ func (r *Rows) Findings() Findings { return &r.findings }
 
 // Close appends what is left and records the import.
 func (r *Rows) Close(ctx context.Context) (Outcome, error) {
-	// Only now, when no more is to come: whoever gives up before does not call
-	// Close, and would leave the log locked.
-	r.w.seals = r.m.sealer != nil && !r.m.dryRun && r.w.appended == int64(len(r.w.batch))
 	err := r.w.finish(ctx)
-	r.w.release()
+	r.Release()
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", r.path, err)
 	}
@@ -231,6 +240,16 @@ func (r *Rows) Close(ctx context.Context) (Outcome, error) {
 	}
 	r.m.outcomes = append(r.m.outcomes, out)
 	return out, nil
+}
+
+// Release lets go of the log. Rows that were put since it was opened, and not made
+// durable by Close, are dropped, but for whole segments of a long log. It may be
+// called again.
+func (r *Rows) Release() {
+	if !r.released {
+		r.released = true
+		r.w.release()
+	}
 }
 
 func digestOf(record []byte) string {

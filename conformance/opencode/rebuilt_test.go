@@ -39,7 +39,11 @@ func TestToolUsesRebuiltDatabase(t *testing.T) {
 	in := importPath(t, nil, sources...)
 	own := in.sessions()
 	foreign := importForeign(t, in, codex.Vendor{})
-	rebuilt, report := rebuildDatabase(t, in, project, slices.Concat(own, foreign))
+	inside := filepath.Join(project, "inside") // the tool itself would not look for sessions there
+	if err := os.Mkdir(inside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rebuilt, report := rebuildDatabase(t, in, inside, slices.Concat(own, foreign))
 	for _, item := range report.Items() {
 		if strings.HasSuffix(item.Code, "-refused") {
 			t.Errorf("the database refused a row: %v", item)
@@ -65,19 +69,20 @@ func TestToolUsesRebuiltDatabase(t *testing.T) {
 	if err := json.Unmarshal(tool.ask(t, "GET", "/session", nil), &listed); err != nil {
 		t.Fatal(err)
 	}
-	for _, log := range own {
-		id := in.info(t, log).VendorSession
-		found := false
-		for _, l := range listed {
-			found = found || l.ID == id
-		}
-		if !found {
-			t.Errorf("session %s is not among the %d that the tool lists", id, len(listed))
-		}
-	}
 	var file string // of the session that is installed a second time
 	for _, log := range slices.Concat(own, foreign) {
-		h := exportOne(t, in, log, project)
+		folder := project
+		if slices.Contains(foreign, log) {
+			folder = inside
+		}
+		h := exportOne(t, in, log, folder)
+		found := false
+		for _, l := range listed {
+			found = found || l.ID == h.session
+		}
+		if !found {
+			t.Errorf("session %s is not among the %d that the tool lists", h.session, len(listed))
+		}
 		if file == "" {
 			file = h.file
 		}
@@ -148,13 +153,13 @@ func importForeign(t *testing.T, in *imported, vendor convert.Vendor) []format.L
 	return other.sessions()[:1]
 }
 
-func rebuildDatabase(t *testing.T, in *imported, project string, logs []format.LogID) (path string, report *schema.Fidelity) {
+func rebuildDatabase(t *testing.T, in *imported, folder string, logs []format.LogID) (path string, report *schema.Fidelity) {
 	t.Helper()
 	out := &convert.FolderOutput{Dir: t.TempDir()}
 	report = new(schema.Fidelity)
 	req := convert.ExportRequest{
 		Store: in.store, Imports: in.imports, Log: logs[0], Size: -1, Out: out, Report: report,
-		Options: map[string]string{opencode.OptionCWD: project, opencode.OptionOnly: "transcript"},
+		Options: map[string]string{opencode.OptionCWD: folder, opencode.OptionOnly: "transcript"},
 	}
 	if err := opencode.ExportDatabase(context.Background(), req, logs[1:]...); err != nil {
 		t.Fatal(err)

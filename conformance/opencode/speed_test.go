@@ -4,11 +4,10 @@ package opencode
 
 import (
 	"bufio"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,9 +43,25 @@ const (
 //
 //	go test -tags 'conformance speed' ./conformance/opencode -run '^TestSpeed$' -v -timeout 30m
 //
-// OWNLOG_SPEED_MB asks for another size than 1000 MB of row data.
+// OWNLOG_SPEED_MB asks for another size than 1000 MB of row data. The database has
+// the rows that the tool writes, with texts that are as long, as many and as
+// compressible as those of real sessions, which TestGeneratedIsLikeReal shows.
 func TestSpeed(t *testing.T) {
 	importMeasured(t)
+	checkSpeed(t, generatedSessions())
+}
+
+// TestSpeedOfRealTexts is TestSpeed with the texts of the sessions of Claude Code and
+// Codex in the corpus, again and again:
+//
+//	OWNLOG_CORPUS=DIR go test -tags 'conformance speed' ./conformance/opencode -run SpeedOfRealTexts -v -timeout 30m
+func TestSpeedOfRealTexts(t *testing.T) {
+	importMeasured(t)
+	checkSpeed(t, corpusSessions(t, os.Getenv("OWNLOG_CORPUS")))
+}
+
+func checkSpeed(t *testing.T, sessions iter.Seq[sessionText]) {
+	t.Helper()
 	megabytes := 1000
 	if s := os.Getenv("OWNLOG_SPEED_MB"); s != "" {
 		var err error
@@ -55,7 +70,7 @@ func TestSpeed(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	rows, size := generateDatabase(t, filepath.Join(dir, "opencode.db"), int64(megabytes)*1e6)
+	rows, size := generateDatabase(t, filepath.Join(dir, "opencode.db"), int64(megabytes)*1e6, sessions)
 	cpu, memory := measureImport(t, dir)
 	speed := float64(size) / 1e6 / cpu
 	t.Logf("%d rows, %d MB of row data: %.1f s of processor, %.1f MB a second, %d MiB of memory", rows, size/1e6, cpu, speed, memory>>20)
@@ -77,7 +92,7 @@ func TestHugeRow(t *testing.T) {
 	exportMeasured(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "opencode.db")
-	generateDatabase(t, path, 1e6)
+	generateDatabase(t, path, 1e6, generatedSessions())
 	db := openForWriting(t, path)
 	if _, err := db.Exec(`UPDATE part SET data = '{"type":"text","text":"' || hex(zeroblob(230500000)) || '"}' WHERE rowid = (SELECT max(rowid) FROM part WHERE data LIKE '{"type":"text"%')`); err != nil {
 		t.Fatal(err)
@@ -112,12 +127,12 @@ func TestLongExportFile(t *testing.T) {
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	fmt.Fprint(w, `{"info":{"id":"ses_long","slug":"s","projectID":"p","directory":"/w","title":"T","version":"1.18.33","time":{"created":1,"updated":1}},"messages":[`)
-	words := newWords()
+	texts := newTextMaker()
 	size := 0
 	for n := 0; size < 1e9; n++ {
 		fmt.Fprintf(w, `%s{"info":{"id":"msg_%08d","sessionID":"ses_long","role":"user","time":{"created":%d},"agent":"build","model":{"providerID":"p","modelID":"m"}},"parts":[`, strings.Repeat(",", min(n, 1)), n, n)
 		for p := range 10 {
-			text, err := json.Marshal(words.text(2000))
+			text, err := json.Marshal(texts.prose(2000))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,123 +262,4 @@ func endMeasured(t *testing.T) {
 	_, most, _ := strings.Cut(string(status), "VmHWM:")
 	fmt.Println("VmHWM:", strings.TrimSpace(strings.SplitN(most, "\n", 2)[0]))
 	os.Exit(0) // the parent generates, and nothing else is to be measured
-}
-
-func openForWriting(t *testing.T, path string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", path+"?_pragma=synchronous(0)&_pragma=journal_mode(off)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	return db
-}
-
-// generateDatabase fills a database of the tool's layout, that of a recording,
-// with sessions of 150 responses: reasoning, a text, and a call with an output of
-// 7 kB. It returns how many rows there are and the bytes of their data.
-func generateDatabase(t *testing.T, path string, bytes int64) (rows, size int64) {
-	t.Helper()
-	in := importPath(t, nil, filepath.Join(captures(t), "basic", "opencode.db"))
-	empty, _ := in.rebuild(t)
-	b, err := os.ReadFile(empty)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db := openForWriting(t, path)
-	defer db.Close()
-	tx, err := db.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range []string{"part", "message", "todo", "event", "event_sequence", "session"} {
-		if _, err := tx.Exec("DELETE FROM " + table); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var statements []*sql.Stmt
-	for _, query := range []string{
-		`INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated) SELECT ?1, id, 's', '/w', 'Generated', '1.18.33', ?2, ?2 FROM project LIMIT 1`,
-		`INSERT INTO message (id, session_id, time_created, time_updated, data) VALUES (?1, ?2, ?3, ?3, ?4)`,
-		`INSERT INTO part (id, message_id, session_id, time_created, time_updated, data) VALUES (?1, ?2, ?3, ?4, ?4, ?5)`,
-	} {
-		stmt, err := tx.Prepare(query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		statements = append(statements, stmt)
-	}
-	g := newWords()
-	ms, session := int64(1_795_000_000_000), ""
-	insert := func(kind int, data string, args ...any) {
-		if data != "" {
-			args = append(args, data)
-		}
-		if _, err := statements[kind].Exec(args...); err != nil {
-			t.Fatal(err)
-		}
-		rows, size = rows+1, size+int64(len(data))
-	}
-	id := func(prefix string) string {
-		ms += 7
-		return fmt.Sprintf("%s_%012x%s", prefix, ms*4096%(1<<48), "GeneratedId000")
-	}
-	message := func(data string) string {
-		name := id("msg")
-		insert(1, data, name, session, ms)
-		return name
-	}
-	part := func(message, data string) { insert(2, data, id("prt"), message, session, ms) }
-	for size < bytes {
-		session = fmt.Sprintf("ses_generated%08d", rows)
-		insert(0, "", session, ms)
-		user := message(`{"role":"user","time":{"created":1},"agent":"build","model":{"providerID":"p","modelID":"m"}}`)
-		part(user, `{"type":"text","text":"`+g.text(300)+`"}`)
-		for range 150 {
-			a := message(fmt.Sprintf(`{"parentID":%q,"role":"assistant","mode":"build","agent":"build","path":{"cwd":"/w","root":"/w"},"cost":0.0123,"tokens":{"input":1200,"output":340,"reasoning":56,"cache":{"read":50000,"write":1000}},"modelID":"m","providerID":"p","time":{"created":%d,"completed":%d},"finish":"tool-calls"}`, user, ms, ms+900))
-			part(a, `{"type":"step-start"}`)
-			part(a, fmt.Sprintf(`{"type":"reasoning","text":"%s","time":{"start":%d,"end":%d}}`, g.text(500), ms, ms+300))
-			part(a, fmt.Sprintf(`{"type":"text","text":"%s","time":{"start":%d,"end":%d}}`, g.text(400), ms, ms+300))
-			part(a, fmt.Sprintf(`{"type":"tool","tool":"bash","callID":"call_%d","state":{"status":"completed","input":{"command":"%s","description":"reads"},"output":"%s","title":"reads","metadata":{"output":"%s","exit":0,"truncated":false},"time":{"start":%d,"end":%d}}}`, ms, g.text(80), g.text(7000), g.text(200), ms, ms+100))
-			part(a, `{"type":"step-finish","reason":"tool-calls","cost":0.0123,"tokens":{"input":1200,"output":340,"reasoning":56,"cache":{"read":50000,"write":1000}}}`)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	return rows, size
-}
-
-// words are texts that compress about as sessions do, in JSON's spelling.
-type words struct {
-	rng  *rand.Rand
-	pool string
-}
-
-func newWords() *words {
-	g := &words{rng: rand.New(rand.NewPCG(1, 2))}
-	vocabulary := make([]string, 3000)
-	for i := range vocabulary {
-		w := make([]byte, 2+g.rng.IntN(9))
-		for j := range w {
-			w[j] = "etaoinshrdlucmfwypvbgkjqxz"[g.rng.IntN(1+g.rng.IntN(26))]
-		}
-		vocabulary[i] = string(w)
-	}
-	var b strings.Builder
-	for b.Len() < 16<<20 {
-		b.WriteString(vocabulary[g.rng.IntN(1+g.rng.IntN(len(vocabulary)))])
-		b.WriteString([]string{" ", " ", " ", " ", " ", " ", " ", ", ", `\n`, `\n\t`, ` \"`, `\" `}[g.rng.IntN(12)])
-	}
-	g.pool = b.String()
-	return g
-}
-
-// text is a text of about n bytes.
-func (g *words) text(n int) string {
-	at := g.rng.IntN(len(g.pool) - n - 1)
-	return strings.TrimRight(strings.TrimLeft(g.pool[at:at+n], `"nt\`), `\`)
 }

@@ -137,6 +137,7 @@ func (Vendor) importSide(ctx context.Context, m *convert.Mirror, src convert.Sou
 	if err != nil {
 		return err
 	}
+	defer rows.Release()
 	folders := make(map[string]string) // by the first part of the ids, where their files lie
 	for _, f := range files {
 		if err := putSide(ctx, rows, src, f.file, f.id); err != nil {

@@ -82,6 +82,7 @@ func putIndexEntry(ctx context.Context, m *convert.Mirror, path, session string,
 	if err != nil {
 		return err
 	}
+	defer rows.Release()
 	row := schema.Row{Table: tableIndex, ID: session}
 	if entry != nil {
 		if _, _, same := rows.Seen(row, entry); !same {

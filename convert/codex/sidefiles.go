@@ -83,29 +83,7 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.
 			return err
 		}
 		wanted++
-		rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
-		if err != nil {
-			return err
-		}
-		for _, r := range s.rows[session] {
-			if _, _, same := rows.Seen(r.row, r.record); same {
-				continue
-			}
-			run := convert.Run{
-				Record: convert.Record{Bytes: r.record},
-				Row:    &r.row,
-				Events: []*schema.Event{{Time: r.time, Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: r.data}},
-			}
-			if err := rows.Put(ctx, run); err != nil {
-				return err
-			}
-		}
-		if s.complete {
-			if err := rows.PutGone(ctx); err != nil {
-				return err
-			}
-		}
-		if _, err := rows.Close(ctx); err != nil {
+		if err := s.mirrorSession(ctx, m, path, session); err != nil {
 			return err
 		}
 	}
@@ -113,6 +91,35 @@ func (s *sideRows) put(ctx context.Context, m *convert.Mirror, projects convert.
 		return other
 	}
 	return nil
+}
+
+// mirrorSession brings the log of one session's side files up to date.
+func (s *sideRows) mirrorSession(ctx context.Context, m *convert.Mirror, path, session string) error {
+	rows, err := m.OpenRows(ctx, assetsName(session), path, nil)
+	if err != nil {
+		return err
+	}
+	defer rows.Release()
+	for _, r := range s.rows[session] {
+		if _, _, same := rows.Seen(r.row, r.record); same {
+			continue
+		}
+		run := convert.Run{
+			Record: convert.Record{Bytes: r.record},
+			Row:    &r.row,
+			Events: []*schema.Event{{Time: r.time, Actor: schema.Actor{Kind: schema.ActorExecutor}, Data: r.data}},
+		}
+		if err := rows.Put(ctx, run); err != nil {
+			return err
+		}
+	}
+	if s.complete {
+		if err := rows.PutGone(ctx); err != nil {
+			return err
+		}
+	}
+	_, err = rows.Close(ctx)
+	return err
 }
 
 // maxIndexLine is the longest line of a session index that is read.

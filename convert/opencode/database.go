@@ -74,6 +74,7 @@ type row struct {
 	orphan           bool // a part whose message is not there
 	timed            bool // created is a time, or there is none
 	data             span
+	checked          bool // see [convert.Record]
 }
 
 // span is a stretch of bytes; empty if there is none.
@@ -503,7 +504,7 @@ func (s *scanner) row(stmt *statement) row {
 		r.big = s.bigRow()
 		return r
 	}
-	s.buffer, r.data = appendRowData(s.buffer[:0], s.t.name, s.t.columns, s.values)
+	s.buffer, r.data, r.checked = appendRowData(s.buffer[:0], s.t.name, s.t.columns, s.values)
 	r.bytes = s.buffer
 	r.message = again(s.last.message, s.value(s.t.message))
 	r.session = again(s.last.session, s.value(s.t.session))

@@ -11,11 +11,11 @@ import (
 // decodePart reads the data of a part, which is valid JSON. Nearly all parts are
 // plain: known members once, of the expected types, in valid UTF-8. Those are read
 // in one pass without reflection; any other is left to the JSON package, so that
-// there is one meaning.
+// there is one meaning. What into points to is used again.
 func decodePart(data jsontext.Value, into *partInfo) error {
+	d := plainDecoder{jsonCursor: jsonCursor{b: data}, stateRoom: into.State, tokensRoom: into.Tokens}
 	*into = partInfo{}
-	d := plainDecoder{}
-	if eachMember(data, func(name, value []byte) bool { return d.part(into, name, value) }) {
+	if d.object(func(name []byte) bool { return d.part(into, name) }) && d.i == len(data) {
 		return nil
 	}
 	*into = partInfo{}
@@ -24,7 +24,10 @@ func decodePart(data jsontext.Value, into *partInfo) error {
 
 // plainDecoder reads members; its functions return false for what is not plain.
 type plainDecoder struct {
-	seen uint64 // members of the part and of its state
+	jsonCursor
+	seen       uint64 // members of the part, of its state and of its tokens
+	stateRoom  *toolState
+	tokensRoom *tokens
 }
 
 // The members whose being given twice matters, as bits.
@@ -56,6 +59,7 @@ const (
 	seenStateMetadata
 	seenAttachments
 	seenStateTime
+	seenCache
 )
 
 // once notes a member; false if it was there before.
@@ -67,132 +71,169 @@ func (d *plainDecoder) once(bit uint64) bool {
 	return true
 }
 
-func (d *plainDecoder) part(p *partInfo, name, value []byte) bool {
+func (d *plainDecoder) part(p *partInfo, name []byte) bool {
 	switch string(name) {
 	case "type":
-		return d.once(seenType) && plainText(&p.Type, value)
+		return d.once(seenType) && d.text(&p.Type)
 	case "text":
-		return d.once(seenText) && plainText(&p.Text, value)
+		return d.once(seenText) && d.text(&p.Text)
 	case "synthetic":
-		return d.once(seenSynthetic) && plainBool(&p.Synthetic, value)
+		return d.once(seenSynthetic) && plainBool(&p.Synthetic, d.value())
 	case "ignored":
-		return d.once(seenIgnored) && plainBool(&p.Ignored, value)
+		return d.once(seenIgnored) && plainBool(&p.Ignored, d.value())
 	case "metadata":
-		p.Metadata = value
+		p.Metadata = d.value()
 		return d.once(seenMetadata)
 	case "time":
-		return d.once(seenTime) && plainTime(&p.Time, value)
+		return d.once(seenTime) && d.object(func(name []byte) bool { return d.time(&p.Time, name) })
 	case "mime":
-		return d.once(seenMime) && plainText(&p.Mime, value)
+		return d.once(seenMime) && d.text(&p.Mime)
 	case "filename":
-		return d.once(seenFilename) && plainText(&p.Filename, value)
+		return d.once(seenFilename) && d.text(&p.Filename)
 	case "url":
-		return d.once(seenURL) && plainText(&p.URL, value)
+		return d.once(seenURL) && d.text(&p.URL)
 	case "callID":
-		return d.once(seenCallID) && plainText(&p.CallID, value)
+		return d.once(seenCallID) && d.text(&p.CallID)
 	case "tool":
-		return d.once(seenTool) && plainText(&p.Tool, value)
+		return d.once(seenTool) && d.text(&p.Tool)
 	case "state":
-		p.State = new(toolState)
-		return d.once(seenState) && eachMember(value, func(name, value []byte) bool { return d.state(p.State, name, value) })
+		p.State = emptied(d.stateRoom)
+		return d.once(seenState) && d.object(func(name []byte) bool { return d.state(p.State, name) })
 	case "reason":
-		return d.once(seenReason) && plainText(&p.Reason, value)
+		return d.once(seenReason) && d.text(&p.Reason)
 	case "tokens":
-		return d.once(seenTokens) && unmarshal(value, &p.Tokens) == nil
+		p.Tokens = emptied(d.tokensRoom)
+		return d.once(seenTokens) && d.object(func(name []byte) bool { return d.tokens(p.Tokens, name) })
 	case "cost":
-		p.Cost = value
+		p.Cost = d.value()
 		return d.once(seenCost)
 	case "hash":
-		return d.once(seenHash) && plainText(&p.Hash, value)
+		return d.once(seenHash) && d.text(&p.Hash)
 	case "files":
-		return d.once(seenFiles) && unmarshal(value, &p.Files) == nil
+		return d.once(seenFiles) && unmarshal(d.value(), &p.Files) == nil
 	case "auto":
-		return d.once(seenAuto) && plainBool(&p.Auto, value)
+		return d.once(seenAuto) && plainBool(&p.Auto, d.value())
 	case "tail_start_id":
-		return d.once(seenTail) && plainText(&p.TailStartID, value)
+		return d.once(seenTail) && d.text(&p.TailStartID)
 	}
+	d.value()
 	return unescaped(name)
 }
 
-func (d *plainDecoder) state(s *toolState, name, value []byte) bool {
+// emptied is a zero value, where there was one before if there was.
+func emptied[T any](room *T) *T {
+	if room == nil {
+		return new(T)
+	}
+	*room = *new(T)
+	return room
+}
+
+func (d *plainDecoder) state(s *toolState, name []byte) bool {
 	switch string(name) {
 	case "status":
-		return d.once(seenStatus) && plainText(&s.Status, value)
+		return d.once(seenStatus) && d.text(&s.Status)
 	case "input":
-		s.Input = value
+		s.Input = d.value()
 		return d.once(seenInput)
 	case "raw":
 		s.Raw = new(string)
-		return d.once(seenRaw) && plainText(s.Raw, value)
+		return d.once(seenRaw) && d.text(s.Raw)
 	case "output":
-		return d.once(seenOutput) && plainText(&s.Output, value)
+		return d.once(seenOutput) && d.text(&s.Output)
 	case "error":
-		return d.once(seenError) && plainText(&s.Error, value)
+		return d.once(seenError) && d.text(&s.Error)
 	case "metadata":
-		return d.once(seenStateMetadata) && plainMetadata(&s.Metadata, value)
+		return d.once(seenStateMetadata) && d.object(func(name []byte) bool { return d.metadata(&s.Metadata, name) })
 	case "attachments":
-		return d.once(seenAttachments) && unmarshal(value, &s.Attachments) == nil
+		return d.once(seenAttachments) && unmarshal(d.value(), &s.Attachments) == nil
 	case "time":
-		return d.once(seenStateTime) && eachMember(value, func(name, value []byte) bool {
+		return d.once(seenStateTime) && d.object(func(name []byte) bool {
 			switch string(name) {
 			case "start":
-				return plainNumber(&s.Time.Start, value)
+				return d.number(&s.Time.Start)
 			case "end":
-				return plainNumber(&s.Time.End, value)
+				return d.number(&s.Time.End)
 			case "compacted":
-				return plainNumber(&s.Time.Compacted, value)
+				return d.number(&s.Time.Compacted)
 			}
+			d.value()
 			return unescaped(name)
 		})
 	}
+	d.value()
 	return unescaped(name)
 }
 
-// plainMetadata reads a tool's own metadata. Its values are kept as they stand, so
+// metadata reads a tool's own metadata. Its values are kept as they stand, so
 // that all that matters is which one counts.
-func plainMetadata(m *toolMetadata, object []byte) bool {
+func (d *plainDecoder) metadata(m *toolMetadata, name []byte) bool {
 	once := func(into *jsontext.Value, value []byte) bool {
 		first := *into == nil
 		*into = value
 		return first
 	}
-	return eachMember(object, func(name, value []byte) bool {
-		switch string(name) {
-		case "exit":
-			return once(&m.Exit, value)
-		case "sessionId":
-			return once(&m.SessionID, value)
-		case "interrupted":
-			return once(&m.Interrupted, value)
-		case "output":
-			return once(&m.Output, value)
-		}
-		return unescaped(name)
-	})
+	value := d.value()
+	switch string(name) {
+	case "exit":
+		return once(&m.Exit, value)
+	case "sessionId":
+		return once(&m.SessionID, value)
+	case "interrupted":
+		return once(&m.Interrupted, value)
+	case "output":
+		return once(&m.Output, value)
+	}
+	return unescaped(name)
 }
 
-func plainTime(t *partTime, object []byte) bool {
-	return eachMember(object, func(name, value []byte) bool {
-		switch string(name) {
-		case "start":
-			return plainNumber(&t.Start, value)
-		case "end":
-			return plainNumber(&t.End, value)
-		}
-		return unescaped(name)
-	})
+func (d *plainDecoder) time(t *partTime, name []byte) bool {
+	switch string(name) {
+	case "start":
+		return d.number(&t.Start)
+	case "end":
+		return d.number(&t.End)
+	}
+	d.value()
+	return unescaped(name)
+}
+
+func (d *plainDecoder) tokens(t *tokens, name []byte) bool {
+	switch string(name) {
+	case "input":
+		return d.number(&t.Input)
+	case "output":
+		return d.number(&t.Output)
+	case "reasoning":
+		return d.number(&t.Reasoning)
+	case "cache":
+		return d.once(seenCache) && d.object(func(name []byte) bool {
+			switch string(name) {
+			case "read":
+				return d.number(&t.Cache.Read)
+			case "write":
+				return d.number(&t.Cache.Write)
+			}
+			d.value()
+			return unescaped(name)
+		})
+	}
+	d.value()
+	return unescaped(name)
 }
 
 // unescaped reports whether a name is spelled as it is read: only then do other
 // spellings not matter.
 func unescaped(name []byte) bool { return bytes.IndexByte(name, '\\') < 0 }
 
-// plainNumber takes a number that was not given before.
-func plainNumber(into *jsontext.Value, value []byte) bool {
+// number takes a number that was not given before.
+func (d *plainDecoder) number(into *jsontext.Value) bool {
 	first := *into == nil
-	*into = value
-	return first && jsontext.Value(value).Kind() == '0'
+	*into = d.value()
+	return first && into.Kind() == '0'
 }
+
+func (d *plainDecoder) text(into *string) bool { return plainText(into, d.value()) }
 
 func plainBool(into *bool, value []byte) bool {
 	*into = string(value) == "true"

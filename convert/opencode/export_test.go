@@ -3,6 +3,7 @@ package opencode
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"io/fs"
@@ -186,6 +187,69 @@ func TestTreeAndDatabaseAreOneSession(t *testing.T) {
 		if !strings.Contains(want, "tool_call(") {
 			t.Errorf("the view says little:\n%s", want)
 		}
+	}
+}
+
+// TestSessionsComeToTheirProject: a session of another vendor comes into the project
+// in whose folder it is, when a database has rows of both.
+func TestSessionsComeToTheirProject(t *testing.T) {
+	x := newTestDB(t)
+	x.exec(`INSERT INTO project (id, worktree, time_created, time_updated, sandboxes) VALUES ('outer', '/work', 1, 1, '[]'), ('inner', '/work/in', 1, 1, '[]'), ('beside', '/work/in/si', 1, 1, '[]')`)
+	for _, id := range []string{"outer", "inner", "beside"} {
+		x.session("ses_"+id, "")
+		x.exec("UPDATE session SET project_id = ?1 WHERE id = 'ses_' || ?1", id)
+	}
+	tests := []struct{ folder, project, path string }{
+		{"/work/in", "inner", ""},
+		{"/work/in/side", "inner", "side"},
+		{"/work/inside/deep", "outer", "inside/deep"},
+		{"/elsewhere", noProject, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.folder, func(t *testing.T) {
+			dir := t.TempDir()
+			sub, err := fs.Sub(fixtures.FS, codex.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copyTree(t, dir, sub)
+			in := newTestImport()
+			in.run(t, nil, x.path)
+			var logs []format.LogID
+			_, err = convert.Import(t.Context(), in.store, in.imports, convert.NewRegistry(codex.Vendor{}), convert.ImportOptions{
+				Roots: []string{dir}, Progress: func(r convert.FileResult) { in.results = append(in.results, r) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range in.results {
+				for _, o := range r.Outcomes {
+					if o.Name.Kind == convert.LogSession {
+						logs = append(logs, o.Log)
+					}
+				}
+			}
+			out := &convert.FolderOutput{Dir: t.TempDir()}
+			req := convert.ExportRequest{
+				Store: in.store, Imports: in.imports, Log: logs[0], Size: -1, Out: out, Report: new(schema.Fidelity),
+				Options: map[string]string{OptionCWD: tt.folder, OptionOnly: "transcript"},
+			}
+			if err := ExportDatabase(t.Context(), req, logs[1:]...); err != nil {
+				t.Fatal(err)
+			}
+			db, err := sql.Open("sqlite", out.Written[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			var sessions, placed int
+			if err := db.QueryRow(`SELECT count(*), sum(project_id = ?1 AND coalesce(path, '') = ?2) FROM session WHERE directory = ?3`, tt.project, tt.path, tt.folder).Scan(&sessions, &placed); err != nil {
+				t.Fatal(err)
+			}
+			if sessions == 0 || placed != sessions {
+				t.Errorf("%d of %d sessions of %s are in project %s, path %q", placed, sessions, tt.folder, tt.project, tt.path)
+			}
+		})
 	}
 }
 

@@ -182,7 +182,7 @@ func (w *viewWriter) info(parent string) jsontext.Value {
 	var o, t objectWriter
 	o.text("id", w.session)
 	o.text("slug", "ownlog-"+strings.ToLower(w.session[len(w.session)-8:]))
-	o.text("projectID", "global")
+	o.text("projectID", noProject)
 	o.text("directory", w.cwd)
 	if parent != "" {
 		o.text("parentID", parent)

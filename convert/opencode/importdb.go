@@ -217,25 +217,25 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 	if err != nil {
 		return err
 	}
+	defer log.rows.Release()
 	if rowless {
 		log.rows.Findings().Add("session-row-missing", "session "+id)
 	}
-	done := make(map[schema.Row]bool) // what was read before a damaged page
 	di.check = nil
 	if di.events {
 		di.check = newEventCheck()
 	}
 	err = errSalvage
 	if di.saved == nil {
-		err = di.put(ctx, log, di.db.session(ctx, id), done)
+		err = di.put(ctx, log, di.db.session(ctx, id), true)
 	}
 	if err == errSalvage || isDamage(err) {
 		if err = di.salvage(ctx); err == nil {
-			err = di.put(ctx, log, di.saved.session(ctx, id), done)
+			err = di.put(ctx, log, di.saved.session(ctx, id), true)
 		}
 	}
 	if err == nil && di.events {
-		err = di.put(ctx, log, di.db.sessionEvents(ctx, id), nil)
+		err = di.put(ctx, log, di.db.sessionEvents(ctx, id), false)
 		switch {
 		case isDamage(err):
 			log.rows.Findings().Add("event-rows-damaged", "session "+id)
@@ -251,7 +251,9 @@ func (di *databaseImport) session(ctx context.Context, id string, rowless bool) 
 	return log.close(ctx, di.saved == nil)
 }
 
-func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Seq2[row, error], done map[schema.Row]bool) error {
+// put puts rows into a log; once leaves out those that were put before, as when a
+// damaged page was met in between.
+func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Seq2[row, error], once bool) error {
 	for r, err := range rows {
 		if err == nil {
 			err = ctx.Err()
@@ -260,11 +262,8 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 			return err
 		}
 		key := schema.Row{Table: r.table, ID: r.id}
-		if done[key] {
+		if once && log.rows.Touched(key) {
 			continue
-		}
-		if done != nil {
-			done[key] = true
 		}
 		if di.check != nil {
 			di.check.row(&r)
@@ -279,7 +278,7 @@ func (di *databaseImport) put(ctx context.Context, log *sessionLog, rows iter.Se
 		if r.big != nil {
 			err = di.putBig(ctx, log, key, r.big)
 		} else {
-			err = log.put(ctx, key, message, r.bytes, func(string, []byte) record { return r.record() })
+			err = log.put(ctx, key, message, convert.Record{Bytes: r.bytes, Checked: r.checked}, func(string, []byte) record { return r.record() })
 		}
 		if err != nil {
 			return err
@@ -363,11 +362,11 @@ func (l *sessionLog) superseded(ctx context.Context, store format.Store, row sch
 
 // put adds a row unless the log has it. message is its own id, of a message, or
 // that of its message. read takes its bytes apart.
-func (l *sessionLog) put(ctx context.Context, key schema.Row, message string, b []byte, read func(id string, b []byte) record) error {
-	_, _, same := l.rows.Seen(key, b)
+func (l *sessionLog) put(ctx context.Context, key schema.Row, message string, rec convert.Record, read func(id string, b []byte) record) error {
+	_, _, same := l.rows.Seen(key, rec.Bytes)
 	return l.putUnlessHeld(ctx, key, message, same, func() convert.Run {
-		run := convert.Run{Record: convert.Record{Bytes: b}, Row: &key}
-		l.mapper.mapRecord(read(key.ID, b), &run)
+		run := convert.Run{Record: rec, Row: &key}
+		l.mapper.mapRecord(read(key.ID, rec.Bytes), &run)
 		return run
 	})
 }
@@ -440,21 +439,26 @@ func (di *databaseImport) projects(ctx context.Context) error {
 		if len(di.limit) > 0 && !di.shared[id] {
 			continue
 		}
-		log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
-		if err != nil {
-			return err
-		}
-		err = di.put(ctx, log, di.db.project(ctx, id), nil)
-		if isDamage(err) {
-			log.rows.Findings().Add("project-damaged", "project "+id)
-			err = nil
-		}
-		if err == nil {
-			err = log.close(ctx, di.saved == nil)
-		}
-		if err != nil {
+		if err := di.project(ctx, id); err != nil {
 			return fmt.Errorf("%s: project %s: %w", di.path, id, err)
 		}
 	}
 	return nil
+}
+
+func (di *databaseImport) project(ctx context.Context, id string) error {
+	log, err := openSessionLog(ctx, di.m, projectName(id), di.path)
+	if err != nil {
+		return err
+	}
+	defer log.rows.Release()
+	err = di.put(ctx, log, di.db.project(ctx, id), false)
+	if isDamage(err) {
+		log.rows.Findings().Add("project-damaged", "project "+id)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return log.close(ctx, di.saved == nil)
 }

@@ -246,7 +246,7 @@ func completeInfo(data jsontext.Value, id string) jsontext.Value {
 	have := make(map[string]bool)
 	_ = members(data, func(name string, _ jsontext.Value) error { have[name] = true; return nil })
 	out := withIDs(data, id, "", "")
-	for _, m := range [][2]string{{"slug", id}, {"projectID", "global"}, {"directory", "/"}, {"title", id}, {"version", "0.0.0"}} {
+	for _, m := range [][2]string{{"slug", id}, {"projectID", noProject}, {"directory", "/"}, {"title", id}, {"version", "0.0.0"}} {
 		if !have[m[0]] {
 			out = append(out[:len(out)-1], ',')
 			out = appendQuoted(out, m[0])

@@ -48,7 +48,7 @@ func (w *jsonWalk) value(depth int) bool {
 	case c == '"':
 		return w.text()
 	case c == '{':
-		return w.object(depth, nil)
+		return w.object(depth)
 	case c == '[':
 		return w.array(depth)
 	case c == 't':
@@ -178,29 +178,21 @@ func (w *jsonWalk) array(depth int) bool {
 	}
 }
 
-// object goes over an object and calls each, if it is not nil, with its members:
-// the name as it is spelled, without quotes, and the value.
-func (w *jsonWalk) object(depth int, each func(name, value []byte) bool) bool {
+// object goes over an object.
+func (w *jsonWalk) object(depth int) bool {
 	w.i++
 	if w.space(); w.at('}') {
 		return true
 	}
 	for {
 		w.space()
-		start := w.i
 		if w.i >= len(w.b) || w.b[w.i] != '"' || !w.text() {
 			return false
 		}
-		name := w.b[start+1 : w.i-1]
 		if w.space(); !w.at(':') {
 			return false
 		}
-		w.space()
-		start = w.i
-		if !w.value(depth + 1) {
-			return false
-		}
-		if each != nil && !each(name, w.b[start:w.i:w.i]) {
+		if w.space(); !w.value(depth + 1) {
 			return false
 		}
 		if w.space(); w.at('}') {
@@ -210,11 +202,4 @@ func (w *jsonWalk) object(depth int, each func(name, value []byte) bool) bool {
 			return false
 		}
 	}
-}
-
-// eachMember calls each with the members of an object, until it says no. ok is
-// false if it did, or if b is not one object.
-func eachMember(b []byte, each func(name, value []byte) bool) (ok bool) {
-	w := jsonWalk{b: b}
-	return len(b) > 0 && b[0] == '{' && w.object(0, each) && w.i == len(b)
 }

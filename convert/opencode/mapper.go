@@ -29,6 +29,8 @@ type mapper struct {
 	messages map[string]*message
 	renamed  map[string]string // by row: ids of messages that are not their row's
 
+	info partInfo // of the part that is mapped
+
 	// Of the record that is mapped: strings that are blobs already (see elider).
 	elided map[string]schema.Blob
 	mark   string

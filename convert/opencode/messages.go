@@ -41,7 +41,7 @@ const abortedError = "MessageAbortedError"
 
 func (m *mapper) mapMessage(rec record, run *convert.Run) {
 	var info messageInfo
-	if err := unmarshal(rec.data, &info); err != nil || rec.data.Kind() != '{' {
+	if err := decodeMessage(rec.data, &info); err != nil || rec.data.Kind() != '{' {
 		m.unreadable(rec, run, "unexpected-type")
 		return
 	}

@@ -70,8 +70,8 @@ const (
 const kindStepStart = "step-start"
 
 func (m *mapper) mapPart(rec record, run *convert.Run) {
-	var info partInfo
-	if err := decodePart(rec.data, &info); err != nil || rec.data.Kind() != '{' || info.Type == "" || info.Type == "tool" && info.State == nil {
+	info := &m.info
+	if err := decodePart(rec.data, info); err != nil || rec.data.Kind() != '{' || info.Type == "" || info.Type == "tool" && info.State == nil {
 		m.unreadable(rec, run, "unexpected-type")
 		return
 	}
@@ -87,12 +87,12 @@ func (m *mapper) mapPart(rec record, run *convert.Run) {
 	var fits bool
 	switch msg.role {
 	case roleUser:
-		fits = m.userPart(rec, &info, at.response, run)
+		fits = m.userPart(rec, info, at.response, run)
 	case roleAssistant:
-		fits = m.assistantPart(rec, &info, at, run)
+		fits = m.assistantPart(rec, info, at, run)
 	}
 	if !fits {
-		m.plainPart(rec, &info, at.response, run)
+		m.plainPart(rec, info, at.response, run)
 	}
 }
 

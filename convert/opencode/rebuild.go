@@ -110,6 +110,9 @@ func rebuild(ctx context.Context, req convert.ExportRequest, path string, logs [
 	if err := b.allProjects(ctx, req.Store); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
+	if err := b.placeSessions(ctx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
 	return tx.Commit()
 }
 
@@ -253,10 +256,13 @@ func (b *rebuilder) allProjects(ctx context.Context, store format.Store) error {
 	return nil
 }
 
-// worktree is the folder of a project that no log has: the tool's own project for
-// sessions outside of any repository is the whole file system.
+// noProject is the tool's own project for sessions outside of any repository.
+const noProject = "global"
+
+// worktree is the folder of a project that no log has: that of noProject is the whole
+// file system.
 func (b *rebuilder) worktree(project string) string {
-	if project == "global" {
+	if project == noProject {
 		return "/"
 	}
 	return b.projects[project]
@@ -357,7 +363,7 @@ func sessionColumns(rec record) (names []string, values []any, err error) {
 	}
 	add := func(name string, value any) { names, values = append(names, name), append(values, value) }
 	add("id", cmpOr(f.ID, rec.id))
-	add("project_id", cmpOr(f.ProjectID, "global"))
+	add("project_id", cmpOr(f.ProjectID, noProject))
 	if f.ParentID != "" {
 		add("parent_id", f.ParentID)
 	}

@@ -95,6 +95,26 @@ func (b *rebuilder) adopt(ctx context.Context, session string, parent any) error
 	return err
 }
 
+// placeSessions moves sessions that no database had into the project in whose folder
+// they are, if the database has it. The tool lists a session in its project alone, and
+// moves by itself only those of a project's very folder (seen with 1.18.33).
+func (b *rebuilder) placeSessions(ctx context.Context) error {
+	for session, file := range b.sessions {
+		if file == fromRows {
+			continue
+		}
+		_, err := b.tx.ExecContext(ctx, `UPDATE session SET project_id = p.id, path = substr(directory, length(p.worktree) + 2)
+			FROM (SELECT project.id, worktree FROM project, session s WHERE s.id = ?1 AND project.id <> ?2
+				AND (s.directory = worktree OR substr(s.directory, 1, length(worktree) + 1) = worktree || '/')
+				ORDER BY length(worktree) DESC, project.id LIMIT 1) p
+			WHERE session.id = ?1 AND project_id = ?2`, session, noProject)
+		if err != nil {
+			return fmt.Errorf("place session %s: %w", session, err)
+		}
+	}
+	return nil
+}
+
 // timePart gives a part that has no time of its own that of its message.
 func (b *rebuilder) timePart(names []string, values []any, created jsontext.Value) {
 	ms := milliseconds(created)

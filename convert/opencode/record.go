@@ -126,11 +126,29 @@ const maxMilliseconds = 253402300799999
 
 // number reads a JSON number, NaN if it is none.
 func number(v jsontext.Value) float64 {
+	if n, ok := shortInteger(v); ok {
+		return float64(n)
+	}
 	var f float64
 	if v.Kind() != '0' || unmarshal(v, &f) != nil {
 		return math.NaN()
 	}
 	return f
+}
+
+// shortInteger reads a number that is written with up to 15 digits and nothing
+// else, as nearly all are.
+func shortInteger(v jsontext.Value) (n int64, ok bool) {
+	if len(v) == 0 || len(v) > 15 {
+		return 0, false
+	}
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 // integer reads a JSON number that is a whole number JSON readers hold exactly.
@@ -142,12 +160,16 @@ func integer(v jsontext.Value) (int64, bool) {
 	return int64(f), true
 }
 
-// timeText spells a time in milliseconds as an event's time.
+// timeText spells a time in milliseconds, none before 1970, as an event's time.
 func timeText(ms *int64) string {
 	if ms == nil {
 		return ""
 	}
-	return time.UnixMilli(*ms).UTC().Format("2006-01-02T15:04:05.000Z")
+	b := make([]byte, 0, 32)
+	b = time.UnixMilli(*ms).UTC().AppendFormat(b, time.RFC3339) // much faster than any other layout
+	b[len(b)-1] = '.'
+	milli := *ms % 1000
+	return string(append(b, byte('0'+milli/100), byte('0'+milli/10%10), byte('0'+milli%10), 'Z'))
 }
 
 // nanoUSD scales a decimal number of US dollars, as it is written, to 10^-9 USD,

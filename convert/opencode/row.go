@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ownlog/ownlog/format"
 )
 
 // A database row becomes one JSON object: {"table":T, <columns in the order of
@@ -60,49 +62,79 @@ func (d datum) text() string {
 
 // appendRow appends the bytes of a row to dst.
 func appendRow(dst []byte, table string, columns []string, values []datum) []byte {
-	dst, _ = appendRowData(dst, table, columns, values)
+	dst, _, _ = appendRowData(dst, table, columns, values)
 	return dst
 }
 
 // appendRowData is appendRow and tells where in the result the data stands, if it
-// stands there as it is.
-func appendRowData(dst []byte, table string, columns []string, values []datum) (out []byte, data span) {
+// stands there as it is. checked says that [format.CheckRaw] accepts the result if it
+// is short enough.
+func appendRowData(dst []byte, table string, columns []string, values []datum) (out []byte, data span, checked bool) {
 	dst = append(dst, `{"`+tableMember+`":`...)
 	dst = appendQuoted(dst, table)
+	checked = true
 	for i, name := range columns {
 		dst = append(dst, ',')
-		if name == dataColumn {
-			dst, data = appendData(dst, values[i])
+		v := &values[i]
+		if name != dataColumn {
+			checked = checked && utf8.ValidString(name) && (v.kind != textDatum || utf8.Valid(v.bytes))
+			dst = appendQuoted(dst, name)
+			dst = append(dst, ':')
+			dst = appendValue(dst, *v)
 			continue
 		}
-		dst = appendQuoted(dst, name)
-		dst = append(dst, ':')
-		dst = appendValue(dst, values[i])
+		plain := v.kind == textDatum && plainJSON(v.bytes)
+		checked = checked && plain && isShallow(v.bytes)
+		if plain || v.kind == textDatum && oneLineJSON(v.bytes) {
+			dst = append(dst, `"data":`...)
+			data.from = len(dst)
+			dst = append(dst, v.bytes...)
+			data.to = len(dst)
+			continue
+		}
+		dst = appendOtherData(dst, *v)
 	}
-	return append(dst, '}'), data
+	return append(dst, '}'), data, checked
 }
 
-func appendData(dst []byte, v datum) (out []byte, data span) {
-	switch {
-	case v.kind == textDatum && oneLineJSON(v.bytes):
-		dst = append(dst, `"data":`...)
-		from := len(dst)
-		dst = append(dst, v.bytes...)
-		return dst, span{from, len(dst)}
-	case v.kind == nullDatum:
-		return append(dst, `"data":null`...), span{}
+// isShallow reports whether JSON may stand in a row's object without being nested
+// too deep.
+func isShallow(text []byte) bool {
+	const most = format.MaxDepth - 3 // format.CheckRaw allows one more, of the row itself
+	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= most {
+		return true
+	}
+	deepest, depth := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i = afterText(text, i) - 1
+		case '{', '[':
+			depth++
+			deepest = max(deepest, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return deepest <= most
+}
+
+// appendOtherData writes data that cannot stand as it is.
+func appendOtherData(dst []byte, v datum) []byte {
+	if v.kind == nullDatum {
+		return append(dst, `"data":null`...)
 	}
 	dst = append(dst, `"data":null,"`...)
 	if v.kind == blobDatum {
 		dst = append(dst, dataBase64+`":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, v.bytes)
-		return append(dst, '"'), span{}
+		return append(dst, '"')
 	}
 	dst = append(dst, dataText+`":`...)
 	if v.kind == textDatum {
-		return appendQuoted(dst, v.bytes), span{}
+		return appendQuoted(dst, v.bytes)
 	}
-	return appendQuoted(dst, appendValue(nil, v)), span{}
+	return appendQuoted(dst, appendValue(nil, v))
 }
 
 func appendValue(dst []byte, v datum) []byte {
@@ -173,6 +205,12 @@ func appendQuoted[S []byte | string](dst []byte, s S) []byte {
 func oneLineJSON(text []byte) bool {
 	valid, oneLine := checkJSON(text)
 	return valid && oneLine && string(text) != "null"
+}
+
+// plainJSON reports whether text is JSON that can stand in a row as it is, and in an
+// entry as well: what [format.CheckRaw] accepts is one line.
+func plainJSON(text []byte) bool {
+	return format.CheckRaw(text) == nil && string(text) != "null"
 }
 
 // isJSON reports whether b is one JSON value, perhaps with whitespace around it.

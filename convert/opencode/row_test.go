@@ -2,9 +2,12 @@ package opencode
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ownlog/ownlog/format"
 )
 
 func TestRowBytes(t *testing.T) {
@@ -100,8 +103,45 @@ func FuzzRowComesBack(f *testing.F) {
 			raw = []byte{}
 		}
 		values := []any{text, n, real, data, raw}
-		checkRowComesBack(t, validNames(names), values, appendRow(nil, "t", validNames(names), datums(values)))
+		b, _, checked := appendRowData(nil, "t", validNames(names), datums(values))
+		checkRowComesBack(t, validNames(names), values, b)
+		if err := format.CheckRaw(b); checked && err != nil && len(b) <= format.MaxRaw {
+			t.Errorf("%q was checked: %v", b, err)
+		}
 	})
+}
+
+// A row is checked as its data is: what is one level deeper in it counts as well.
+func TestRowIsChecked(t *testing.T) {
+	nested := func(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+	tests := []struct {
+		name string
+		data string
+		want bool
+	}{
+		{"plain", `{"type":"text","text":"a"}`, true},
+		{"as deep as can be", nested(97), true},
+		{"too deep in a row", nested(98), false},
+		{"too deep", nested(99), false},
+		{"brackets in texts", `["` + strings.Repeat(`[{\"`, 200) + `"]`, true},
+		{"lone surrogate", `"\ud800"`, false},
+		{"not UTF-8", "\"\xff\"", false},
+		{"two lines", "[\n]", false},
+		{"two values", `{},"data":{}`, false},
+		{"null", "null", false},
+		{"nothing", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, _, got := appendRowData(nil, "t", []string{"id", "data"}, datums([]any{"a", tt.data}))
+			if err := format.CheckRaw(b); got != tt.want || got && err != nil {
+				t.Errorf("checked %t, want %t; %v", got, tt.want, err)
+			}
+		})
+	}
+	if _, _, checked := appendRowData(nil, "t", []string{"id"}, datums([]any{"\xff"})); checked {
+		t.Error("an id that is not UTF-8 was checked")
+	}
 }
 
 // validNames replaces what a column's name cannot hold: SQLite's are UTF-8.

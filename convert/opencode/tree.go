@@ -63,14 +63,7 @@ func importTree(ctx context.Context, m *convert.Mirror, src convert.Source, limi
 		if len(src.Projects) > 0 && !shared[id] {
 			continue
 		}
-		log, err := openSessionLog(ctx, m, projectName(id), src.Group)
-		if err != nil {
-			return err
-		}
-		if err := t.put(ctx, log, f, tableProject, id, ""); err != nil {
-			return err
-		}
-		if err := log.close(ctx, len(t.failed) == 0); err != nil {
+		if err := t.importProject(ctx, m, f, id); err != nil {
 			return err
 		}
 	}
@@ -240,11 +233,24 @@ func (t *tree) messageID(ctx context.Context, f convert.File) (string, error) {
 	return baseName(f), nil
 }
 
+func (t *tree) importProject(ctx context.Context, m *convert.Mirror, f convert.File, id string) error {
+	log, err := openSessionLog(ctx, m, projectName(id), t.src.Group)
+	if err != nil {
+		return err
+	}
+	defer log.rows.Release()
+	if err := t.put(ctx, log, f, tableProject, id, ""); err != nil {
+		return err
+	}
+	return log.close(ctx, len(t.failed) == 0)
+}
+
 func (t *tree) importSession(ctx context.Context, m *convert.Mirror, id string, orphans []string) error {
 	log, err := openSessionLog(ctx, m, sessionName(id), t.src.Group)
 	if err != nil {
 		return err
 	}
+	defer log.rows.Release()
 	if file, ok := t.sessionFile(id); ok {
 		err = t.put(ctx, log, file, tableSession, id, "")
 	} else {
@@ -405,7 +411,7 @@ func (t *tree) put(ctx context.Context, log *sessionLog, f convert.File, table, 
 		return rec
 	}
 	if whole {
-		return log.put(ctx, key, message, b, read)
+		return log.put(ctx, key, message, convert.Record{Bytes: b}, read)
 	}
 	return t.putBig(ctx, log, f, key, message, read)
 }
