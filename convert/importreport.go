@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,9 +28,14 @@ type Report struct {
 func (im *Imports) Report(log format.LogID) (r Report, ok bool, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if im.dir == "" {
-		r, ok = im.reports[log]
-		return r, ok, nil
+	known, err := im.load(log)
+	switch {
+	case err != nil:
+		return r, false, err
+	case known.report != nil:
+		return *known.report, true, nil
+	case im.dir == "":
+		return r, false, nil
 	}
 	b, err := os.ReadFile(im.reportPath(log))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,14 +59,24 @@ func (im *Imports) putReport(o *Outcome) error {
 	r := Report{Records: o.Records, Fidelity: o.Report.Items(), Findings: o.Findings}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if im.dir == "" {
-		im.reports[o.Log] = r
+	known, err := im.load(o.Log)
+	if err != nil {
+		return err
+	}
+	if known.report != nil && reflect.DeepEqual(*known.report, r) {
 		return nil
 	}
-	b, err := json.Marshal(r, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	known.report = &r
+	im.keep(o.Log, known)
+	if im.dir == "" {
+		return nil
+	}
+	line, err := json.Marshal(struct {
+		Report *Report `json:"report"`
+	}{&r}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err == nil {
 		// Not synced: it can be made again from the source.
-		err = ReplaceFile(im.reportPath(o.Log), b)
+		_, err = appendLine(im.logPath(o.Log), line, false)
 	}
 	if err != nil {
 		return fmt.Errorf("import report of log %s: %w", o.Log, err)
@@ -68,6 +84,7 @@ func (im *Imports) putReport(o *Outcome) error {
 	return nil
 }
 
+// reportPath is where older stores have the report of a log.
 func (im *Imports) reportPath(log format.LogID) string {
 	return filepath.Join(im.dir, "reports", log.String()+".json")
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,17 +26,24 @@ import (
 type Imports struct {
 	dir string
 
-	mu       sync.Mutex
-	contents map[format.LogID][]Content
-	sources  map[string]SourceRecord
-	reports  map[format.LogID]Report
+	mu      sync.Mutex
+	logs    map[format.LogID]logRecords
+	sources map[string]SourceRecord // without a folder
+	journal sourceJournal
+}
+
+// logRecords are what is kept of one log.
+type logRecords struct {
+	contents []Content
+	report   *Report
 }
 
 // OpenImports returns the records in a folder, which is made when the first
 // record comes; with an empty dir they are kept in memory only.
 func OpenImports(dir string) *Imports {
 	return &Imports{
-		dir: dir, contents: make(map[format.LogID][]Content), sources: make(map[string]SourceRecord), reports: make(map[format.LogID]Report),
+		dir: dir, logs: make(map[format.LogID]logRecords), sources: make(map[string]SourceRecord),
+		journal: sourceJournal{path: filepath.Join(dir, "sources.jsonl")},
 	}
 }
 
@@ -76,31 +84,50 @@ type OutcomeRecord struct {
 func (im *Imports) Contents(log format.LogID) ([]Content, error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	return im.load(log)
+	known, err := im.load(log)
+	return known.contents, err
 }
 
-// load returns the contents of a log; im.mu is held.
-func (im *Imports) load(log format.LogID) ([]Content, error) {
-	if known, ok := im.contents[log]; ok || im.dir == "" {
+// load returns the records of a log; im.mu is held.
+func (im *Imports) load(log format.LogID) (logRecords, error) {
+	known, ok := im.logs[log]
+	if ok || im.dir == "" {
 		return known, nil
 	}
-	b, err := os.ReadFile(im.contentsPath(log))
+	b, err := os.ReadFile(im.logPath(log))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return known, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("import records of log %s: %w", log, err)
+		return known, fmt.Errorf("import records of log %s: %w", log, err)
 	}
-	var list []Content
 	for line := range bytes.Lines(b) {
-		var c Content
+		var r struct {
+			Content `json:",inline"`
+			Report  *Report `json:"report"`
+		}
 		// A line torn by a crash names a content that was not acknowledged.
-		if json.Unmarshal(line, &c) == nil {
-			list = append(list, c)
+		switch err := json.Unmarshal(line, &r, jsontext.AllowInvalidUTF8(true)); {
+		case err != nil:
+		case r.Report != nil:
+			known.report = r.Report
+		default:
+			known.contents = append(known.contents, r.Content)
 		}
 	}
-	im.contents[log] = list
-	return list, nil
+	im.keep(log, known)
+	return known, nil
+}
+
+// maxKnownLogs bounds of how many logs the records are kept in memory.
+const maxKnownLogs = 4096
+
+// keep remembers the records of a log, which are in its file as well; im.mu is held.
+func (im *Imports) keep(log format.LogID, known logRecords) {
+	if im.dir != "" && len(im.logs) >= maxKnownLogs {
+		clear(im.logs)
+	}
+	im.logs[log] = known
 }
 
 // AddContent remembers a state of a log's source, durably.
@@ -111,12 +138,13 @@ func (im *Imports) AddContent(log format.LogID, c Content) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range known {
+	for _, k := range known.contents {
 		if k.SHA256 == c.SHA256 && k.Entries == c.Entries {
 			return nil
 		}
 	}
-	im.contents[log] = append(known, c)
+	known.contents = append(known.contents, c)
+	im.keep(log, known)
 	if im.dir == "" {
 		return nil
 	}
@@ -124,35 +152,43 @@ func (im *Imports) AddContent(log format.LogID, c Content) error {
 	if err != nil {
 		return err
 	}
-	if err := appendLine(im.contentsPath(log), line); err != nil {
+	if _, err := appendLine(im.logPath(log), line, true); err != nil {
 		return fmt.Errorf("import records of log %s: %w", log, err)
 	}
 	return nil
 }
 
-// appendLine adds a line to a file, durably. A torn line before it is closed.
-func appendLine(name string, line []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
+// appendLine adds a line to a file, durably if that is asked for, and returns how
+// long the file is then. A torn line before it is closed.
+func appendLine(name string, line []byte, durable bool) (end int64, err error) {
+	const flag = os.O_APPEND | os.O_CREATE | os.O_RDWR
+	f, err := os.OpenFile(name, flag, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(name), 0o700); err == nil {
+			f, err = os.OpenFile(name, flag, 0o600)
+		}
 	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	st, err := f.Stat()
+	text := make([]byte, 0, len(line)+2)
 	if err == nil && st.Size() > 0 {
 		var last [1]byte
 		if _, err = f.ReadAt(last[:], st.Size()-1); err == nil && last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
+			text = append(text, '\n')
 		}
 	}
 	if err == nil {
-		_, err = f.Write(append(line, '\n'))
+		_, err = f.Write(append(append(text, line...), '\n'))
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err == nil { // others may have written before it
+		end, err = f.Seek(0, io.SeekCurrent)
+	}
+	return end, errors.Join(err, f.Close())
 }
 
 // Source returns what is known of the source at a path.
@@ -162,6 +198,9 @@ func (im *Imports) Source(path string) (SourceRecord, bool) {
 	if im.dir == "" {
 		rec, ok := im.sources[path]
 		return rec, ok
+	}
+	if rec, ok := im.journal.find(path); ok {
+		return rec, true
 	}
 	b, err := os.ReadFile(im.sourcePath(path))
 	if err != nil {
@@ -174,7 +213,7 @@ func (im *Imports) Source(path string) (SourceRecord, bool) {
 	return rec, true
 }
 
-// PutSource remembers an import of a source.
+// PutSource remembers an import of a source. Losing the record costs a comparison.
 func (im *Imports) PutSource(rec SourceRecord) error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -182,22 +221,33 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 		im.sources[rec.Path] = rec
 		return nil
 	}
-	b, err := json.Marshal(rec, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return err
+	put := im.journal.put
+	if rec.Rows != nil {
+		put = im.putRows
 	}
-	name := im.sourcePath(rec.Path)
-	// Not synced: losing the record costs a comparison.
-	if err := ReplaceFile(name, b); err != nil {
+	if err := put(rec); err != nil {
 		return fmt.Errorf("import record of %s: %w", rec.Path, err)
 	}
 	return nil
 }
 
-func (im *Imports) contentsPath(log format.LogID) string {
+// putRows replaces the file of a record of rows: those are long, and would be
+// written again and again.
+func (im *Imports) putRows(rec SourceRecord) error {
+	b, err := json.Marshal(rec, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return err
+	}
+	return ReplaceFile(im.sourcePath(rec.Path), b)
+}
+
+// logPath is the file of a log's records: a line for each content, and for each
+// report, of which the last counts.
+func (im *Imports) logPath(log format.LogID) string {
 	return filepath.Join(im.dir, "logs", log.String()+".jsonl")
 }
 
+// sourcePath is the file of a record of rows. Older stores have one for every source.
 func (im *Imports) sourcePath(path string) string {
 	sum := sha256.Sum256([]byte(path))
 	name := hex.EncodeToString(sum[:])
