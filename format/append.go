@@ -62,11 +62,13 @@ func (s *DirStore) append(ctx context.Context, log LogID, at int64, entries [][]
 	return r.at, r.size, nil
 }
 
-// appendRequest is one call of Append.
+// appendRequest is one call of Append, or something else that is done while
+// nobody appends.
 type appendRequest struct {
 	ctx     context.Context
 	at      int64
 	entries [][]byte
+	instead func() error
 
 	finished bool // err or size is set
 	size     int64
@@ -161,13 +163,14 @@ func (q *commitQueue) leave(r *appendRequest) bool {
 	return false
 }
 
-// take removes the requests of the next commit. q.mu is held.
+// take removes the requests of the next commit, or one that is none. q.mu is held.
 func (q *commitQueue) take() []*appendRequest {
 	n, size := 0, 0
-	for n < len(q.waiting) && (n == 0 || size < maxBatchBytes) {
+	for n < len(q.waiting) && q.waiting[n].instead == nil && (n == 0 || size < maxBatchBytes) {
 		size += q.waiting[n].bytes()
 		n++
 	}
+	n = max(n, 1)
 	batch := q.waiting[:n:n]
 	q.waiting = append([]*appendRequest(nil), q.waiting[n:]...)
 	return batch
@@ -177,7 +180,11 @@ func (q *commitQueue) take() []*appendRequest {
 // that are to be tried again because the first one, for which the lock was
 // waited for, gave up.
 func (l *dirLog) commit(reqs []*appendRequest) (again []*appendRequest) {
-	if err := l.lockExclusive(reqs[0].ctx, wantsCreation(reqs)); err != nil {
+	if do := reqs[0].instead; do != nil {
+		reqs[0].finish(0, do())
+		return nil
+	}
+	if err := l.lockToAppend(reqs); err != nil {
 		if reqs[0].ctx.Err() != nil {
 			reqs[0].finish(0, reqs[0].ctx.Err())
 			return reqs[1:]
@@ -199,7 +206,7 @@ func (l *dirLog) commit(reqs []*appendRequest) (again []*appendRequest) {
 		return nil
 	}
 	answers := l.commitLocked(reqs)
-	if l.lock != nil {
+	if l.lock != nil && !l.held() {
 		if err := l.lock.Unlock(); err != nil {
 			l.poison()
 		}
@@ -208,6 +215,13 @@ func (l *dirLog) commit(reqs []*appendRequest) (again []*appendRequest) {
 		r.finish(answers[i].size, answers[i].err)
 	}
 	return nil
+}
+
+func (l *dirLog) lockToAppend(reqs []*appendRequest) error {
+	if l.held() {
+		return nil
+	}
+	return l.lockExclusive(reqs[0].ctx, wantsCreation(reqs))
 }
 
 // wantsCreation tells whether one of the requests may make a log.
@@ -238,7 +252,7 @@ func (l *dirLog) commitLocked(reqs []*appendRequest) []appendAnswer {
 		l.poison()
 		return fail(fmt.Errorf("append to log %s: %w", l.id, err))
 	}
-	b := batch{log: l, tail: t, ack: t.size, size: t.size, frontier: &l.next}
+	b := batch{log: l, tail: t, ack: l.batchStart(t), size: t.size, frontier: &l.next}
 	b.frontier.become(&t.frontier)
 	defer b.done()
 	for i, r := range reqs {
@@ -282,8 +296,8 @@ type batch struct {
 	log      *dirLog
 	tail     *openSegment
 	buf      []byte
-	written  int // bytes of the batch that were written and not synced
-	ack      int64
+	written  int   // bytes that were written and not synced
+	ack      int64 // the size of the log that the record knows
 	size     int64
 	frontier *Frontier
 }
@@ -334,13 +348,13 @@ func (b *batch) write() error {
 
 // flush makes the lines durable and only then moves the tail.
 func (b *batch) flush() error {
-	if b.size == b.ack {
+	t := b.tail
+	if b.size == t.size {
 		return nil
 	}
 	if err := b.write(); err != nil {
 		return err
 	}
-	t := b.tail
 	if !b.log.store.noSync {
 		if err := t.file.Datasync(); err != nil {
 			return err
@@ -348,10 +362,17 @@ func (b *batch) flush() error {
 	}
 	t.size = b.size
 	t.frontier.become(b.frontier)
-	b.ack, b.written = b.size, 0
-	// The entries are durable whether the record says so or not: an outdated
-	// one makes the next append copy them once more.
-	_ = b.log.writeRecord(t)
+	b.written = 0
+	if b.log.batchGoesOn(t) {
+		return nil
+	}
+	// The entries are durable whether the record says so or not. But a batch
+	// behind one that it does not know would look, to the next writer, like
+	// lines that were lost.
+	if err := b.log.writeRecord(t); err != nil {
+		return err
+	}
+	b.ack = b.size
 	return nil
 }
 

@@ -241,11 +241,18 @@ type tailInfo struct {
 // tailOf reads where a log ends, under its lock, without changing anything.
 // It is [ErrNotFound] if there is no such log.
 func (s *DirStore) tailOf(ctx context.Context, id LogID) (tailInfo, error) {
-	unlock, lock, err := s.lockShared(ctx, id)
+	held, err := s.heldFrontier(ctx, id)
 	if err != nil {
 		return tailInfo{}, err
 	}
-	defer unlock()
+	var lock fsFile
+	if held == nil {
+		var unlock func()
+		if unlock, lock, err = s.lockShared(ctx, id); err != nil {
+			return tailInfo{}, err
+		}
+		defer unlock()
+	}
 	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id)}
 	t, err := s.originOf(id)
 	if err != nil {
@@ -253,6 +260,10 @@ func (s *DirStore) tailOf(ctx context.Context, id LogID) (tailInfo, error) {
 	}
 	if begins := t.begins(); t.chain[0].first != begins {
 		return tailInfo{}, fmt.Errorf("log %s: %w: entries %d to %d are missing: copy the log again", id, ErrIncomplete, begins, t.chain[0].first-1)
+	}
+	if held != nil {
+		t.size, t.root, t.frontier = held.Size(), held.Root(), held
+		return t, nil
 	}
 	last := t.chain[len(t.chain)-1]
 	if last.sealed {

@@ -67,6 +67,8 @@ type crashWorld struct {
 	real   []string    // lines that agents wrote
 	next   int
 	seed   uint64
+	// noSync: the stores are without sync, and survive the death of processes alone.
+	noSync bool
 	trace  []string
 }
 
@@ -115,8 +117,8 @@ func (l *crashLog) is(list [][]byte) {
 
 func sameEntries(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
-func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
-	w := &crashWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), disk: newSimDisk(), real: realLines(t)}
+func newCrashWorld(t *testing.T, seed uint64, noSync bool) *crashWorld {
+	w := &crashWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), disk: newSimDisk(), real: realLines(t), noSync: noSync}
 	w.logs = append(w.logs, &crashLog{id: DeriveLogID(fmt.Sprint(seed))})
 	w.start()
 	return w
@@ -140,7 +142,11 @@ func realLines(t *testing.T) []string {
 func (w *crashWorld) start() {
 	w.proc = &simProc{disk: w.disk}
 	open := func(dir string) *DirStore {
-		s, err := OpenDirStore(dir, withFS(w.proc), WithRollSize(int64(1500+w.rng.IntN(3000))))
+		opts := []DirOption{withFS(w.proc), WithRollSize(int64(1500 + w.rng.IntN(3000)))}
+		if w.noSync {
+			opts = append(opts, WithoutSync())
+		}
+		s, err := OpenDirStore(dir, opts...)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -189,6 +195,8 @@ func (w *crashWorld) step() error {
 		return w.copy(l)
 	case 7, 8, 9:
 		return w.append(l, w.sealed)
+	case 10, 11:
+		return w.held(l)
 	}
 	return w.append(l, w.live)
 }
@@ -244,6 +252,21 @@ func (w *crashWorld) append(l *crashLog, how func(id LogID, at int64, batch [][]
 
 func (w *crashWorld) live(id LogID, at int64, batch [][]byte) (int64, error) {
 	return w.s.Append(context.Background(), id, at, batch)
+}
+
+// held appends several times under one lock.
+func (w *crashWorld) held(l *crashLog) error {
+	release, err := w.s.Hold(context.Background(), l.id)
+	if err != nil {
+		return w.note(err, "hold %s", l.id)
+	}
+	_ = w.note(nil, "hold %s", l.id)
+	for range 1 + w.rng.IntN(4) {
+		if err = w.append(l, w.live); err != nil {
+			break
+		}
+	}
+	return w.note(errors.Join(err, release()), "release %s", l.id)
 }
 
 // sealed appends in sealed form; now and then it drops what it appended. Of that,
@@ -455,7 +478,7 @@ func (w *crashWorld) die() {
 // disk may lose, and looks at what is left.
 func TestCrash(t *testing.T) {
 	for seed := range soakSeeds(t, 20) {
-		w := newCrashWorld(t, seed)
+		w := newCrashWorld(t, seed, false)
 		for round := range 6 {
 			w.die()
 			for w.step() == nil {
@@ -469,17 +492,18 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestKill kills the process at any operation; the page cache survives.
+// TestKill kills the process at any operation; the page cache survives. In every
+// third round nothing is ever synced.
 func TestKill(t *testing.T) {
-	for seed := range soakSeeds(t, 20) {
-		w := newCrashWorld(t, seed)
+	for seed := range soakSeeds(t, 21) {
+		w := newCrashWorld(t, seed, seed%3 == 2)
 		for round := range 6 {
 			w.die()
 			for w.step() == nil {
 			}
 			_ = w.note(nil, "round %d: kill", round)
 			w.proc.kill()
-			if round%3 == 2 {
+			if round%3 == 2 && !w.noSync {
 				_ = w.note(nil, "crash")
 				w.disk.crash(w.rng)
 			}
@@ -493,7 +517,7 @@ func TestKill(t *testing.T) {
 // says, and crashes in the end: what was acknowledged in between must be there.
 func TestFaults(t *testing.T) {
 	for seed := range soakSeeds(t, 20) {
-		w := newCrashWorld(t, seed)
+		w := newCrashWorld(t, seed, false)
 		for round := range 4 {
 			w.proc.fault = func(op, name string) error {
 				switch op {

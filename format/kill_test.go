@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 }
 
 // appendForever appends entries in batches of one to four and says on stdout
-// what was acknowledged. Now and then it seals. A share of its syncs fails.
+// what was acknowledged. Now and then it seals, or holds the lock for a while. A
+// share of its syncs fails.
 func appendForever(args string) error {
 	var dir, id, writer, lost string
 	var share float64
@@ -50,7 +51,21 @@ func appendForever(args string) error {
 		return err
 	}
 	ctx, at := context.Background(), int64(0)
+	release, held := func() error { return nil }, 0
 	for i := 0; ; {
+		if held--; held == 0 {
+			if err := release(); err != nil {
+				return err
+			}
+		} else if held < 0 && at > 0 && rand.IntN(10) == 0 {
+			r, err := s.Hold(ctx, log)
+			switch {
+			case err == nil:
+				release, held = r, 1+rand.IntN(10)
+			case !errors.Is(err, syscall.EIO):
+				return err
+			}
+		}
 		batch := make([][]byte, 1+rand.IntN(4))
 		for k := range batch {
 			batch[k] = fmt.Appendf(nil, `{"w":%q,"i":%d,"pad":"%s"}`, writer, i+k, strings.Repeat("p", rand.IntN(300)))
@@ -75,7 +90,7 @@ func appendForever(args string) error {
 		}
 		i += mine
 		at = size
-		if rand.IntN(20) == 0 {
+		if held <= 0 && rand.IntN(20) == 0 {
 			if _, err := s.Seal(ctx, log); err != nil && !errors.Is(err, syscall.EIO) {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // dirLog is one log of a directory store, as one handle sees it. Its fields
@@ -29,6 +30,11 @@ type dirLog struct {
 	// the file that was open then.
 	suspect bool
 	record  []byte // the lock record as this handle wrote it
+	// recorded is where the log ends according to that record.
+	recorded struct{ off, size int64 }
+	// holders keep the lock between appends; see [DirStore.Hold]. Anybody may
+	// look whether there are any.
+	holders atomic.Int64
 	scratch []byte
 	// tailSize is the size of tail's file when the lock was taken.
 	tailSize int64
@@ -58,6 +64,7 @@ func (l *dirLog) close() error {
 		errs = append(errs, l.lock.Close())
 	}
 	l.tail, l.lock, l.record = nil, nil, nil
+	l.holders.Store(0)
 	return errors.Join(errs...)
 }
 
@@ -154,6 +161,9 @@ func (s *DirStore) forget(dir string) bool {
 // one if the last is closed, and puts lines that are not known to be durable
 // into a new one.
 func (l *dirLog) openTail() (*openSegment, error) {
+	if l.held() {
+		return l.tail, nil
+	}
 	raw := l.rawRecord(l.lock)
 	if !l.suspect && l.tail != nil && len(raw) > 0 && bytes.Equal(raw, l.record) && l.tailSize == l.tail.off {
 		// Nobody wrote since, and whoever makes or removes a segment voids the record.
@@ -212,6 +222,7 @@ func (l *dirLog) parseRecord(raw []byte) *lockRecord {
 func (l *dirLog) writeRecord(t *openSegment) error {
 	rec := lockRecord{boot: l.store.fs.BootID(), first: t.first, ino: t.ino, off: t.off, size: t.size, last: lastSum(t.last), frontier: t.frontier}
 	l.record = appendLockRecord(l.record[:0], l.sum, &rec)
+	l.recorded.off, l.recorded.size = t.off, t.size
 	_, err := l.lock.WriteAt(l.record, 0)
 	return err
 }

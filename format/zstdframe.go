@@ -151,7 +151,7 @@ func decodeFrame(buf, frame []byte) ([]byte, *fault) {
 		if n >= frameTarget {
 			n = max(n, frameTarget+maxLine)
 		}
-		buf = make([]byte, 0, n)
+		buf = newLargeBuffer(n)
 	}
 	out, err := decoder().DecodeAll(frame, buf[:0:h.content])
 	if err != nil {

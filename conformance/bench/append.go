@@ -111,6 +111,7 @@ var appenders = map[string]func(dir string, list [][]byte) (appendResult, error)
 	"ownlog unsynced": func(dir string, list [][]byte) (appendResult, error) {
 		return appendOwnlog(dir, list, 1, format.WithoutSync())
 	},
+	"ownlog unsynced held":   appendOwnlogHeld,
 	"ownlog unsynced batch":  appendOwnlogBatches,
 	"etcd unsynced":          func(dir string, list [][]byte) (appendResult, error) { return appendEtcd(dir, list, 1) },
 	"etcd unsynced batch":    func(dir string, list [][]byte) (appendResult, error) { return appendEtcd(dir, list, batchSize) },
@@ -213,6 +214,21 @@ func appendOwnlog(dir string, list [][]byte, appenders int, opts ...format.DirOp
 		all.Wait()
 		return errors.Join(errs...)
 	})
+}
+
+// appendOwnlogHeld keeps the log's lock from the first append to the last, as
+// etcd's wal does that of its files while it is open.
+func appendOwnlogHeld(dir string, list [][]byte) (res appendResult, err error) {
+	log, err := openOwnlog(dir, list[0], format.WithoutSync())
+	if err != nil {
+		return res, err
+	}
+	release, err := log.store.Hold(context.Background(), log.log)
+	if err != nil {
+		return res, errors.Join(err, log.store.Close())
+	}
+	defer func() { err = errors.Join(err, release(), log.store.Close()) }()
+	return timed(len(list), func(i int) error { return log.append(list[i]) })
 }
 
 func appendOwnlogBatches(dir string, list [][]byte) (res appendResult, err error) {
@@ -318,11 +334,12 @@ func (b *bench) appends() error {
 	times := float64(many[0]) / float64(many[1])
 	b.add("64 appenders in one process beside one", microseconds(many[1]), microseconds(many[0])+" (one appender)", fmt.Sprintf("%.1f times", times), "at least 10 times", times >= 10)
 	const unsynced = 20_000
-	for _, kind := range []struct{ suffix, what string }{
-		{"", "one entry a call, not synced: processor time of an entry"},
-		{" batch", fmt.Sprintf("%d entries a call, not synced: processor time of an entry", batchSize)},
+	for _, kind := range []struct{ ours, peers, what string }{
+		{" held", "", "one entry a call, not synced, the lock held as etcd's wal holds its: processor time of an entry"},
+		{"", "", "the same, the lock taken for each call, so that other processes append in between"},
+		{" batch", " batch", fmt.Sprintf("%d entries a call, not synced, the lock taken for each", batchSize)},
 	} {
-		how := []string{"ownlog unsynced" + kind.suffix, "etcd unsynced" + kind.suffix, "tidwall unsynced" + kind.suffix}
+		how := []string{"ownlog unsynced" + kind.ours, "etcd unsynced" + kind.peers, "tidwall unsynced" + kind.peers}
 		walls, cpus, err := turns(map[string]int{how[0]: unsynced, how[1]: unsynced, how[2]: unsynced}, how...)
 		if err != nil {
 			return err
