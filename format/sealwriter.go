@@ -51,7 +51,7 @@ func (p *spareSealBuffers) take() *sealBuffers {
 	if b := p.Swap(nil); b != nil {
 		return b
 	}
-	return &sealBuffers{enc: newEncoder(), lines: make([]byte, 0, frameTarget+maxLine), back: make([]byte, 0, frameTarget+maxLine)}
+	return &sealBuffers{enc: newEncoder(), lines: newLargeBuffer(frameTarget + maxLine), back: newLargeBuffer(frameTarget + maxLine)}
 }
 
 // newSealWriter begins a segment with the line of a header, without its LF.
