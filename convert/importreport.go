@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,14 +27,15 @@ type Report struct {
 func (im *Imports) Report(log format.LogID) (r Report, ok bool, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	known, err := im.load(log)
-	switch {
-	case err != nil:
-		return r, false, err
-	case known.report != nil:
-		return *known.report, true, nil
-	case im.dir == "":
-		return r, false, nil
+	if im.dir == "" {
+		r, ok = im.reports[log]
+		return r, ok, nil
+	}
+	if lines, err := im.records.find(logKey(log)); err == nil && len(lines) > 0 {
+		var line reportLine
+		if json.Unmarshal(lines[0], &line, jsontext.AllowInvalidUTF8(true)) == nil {
+			return line.Report, true, nil
+		}
 	}
 	b, err := os.ReadFile(im.reportPath(log))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,29 +59,21 @@ func (im *Imports) putReport(o *Outcome) error {
 	r := Report{Records: o.Records, Fidelity: o.Report.Items(), Findings: o.Findings}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	known, err := im.load(o.Log)
-	if err != nil {
-		return err
-	}
-	if known.report != nil && reflect.DeepEqual(*known.report, r) {
-		return nil
-	}
-	known.report = &r
-	im.keep(o.Log, known)
 	if im.dir == "" {
+		im.reports[o.Log] = r
 		return nil
 	}
-	line, err := json.Marshal(struct {
-		Report *Report `json:"report"`
-	}{&r}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
-	if err == nil {
-		// Not synced: it can be made again from the source.
-		_, err = appendLine(im.logPath(o.Log), line, false)
-	}
-	if err != nil {
+	// Not synced: it can be made again from the source.
+	if err := im.records.add(reportLine{o.Log.String(), r}, false); err != nil {
 		return fmt.Errorf("import report of log %s: %w", o.Log, err)
 	}
 	return nil
+}
+
+// reportLine is a line of the journal of records.
+type reportLine struct {
+	Log    string `json:"log"`
+	Report `json:",inline"`
 }
 
 // reportPath is where older stores have the report of a log.

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -26,24 +26,24 @@ import (
 type Imports struct {
 	dir string
 
-	mu      sync.Mutex
-	logs    map[format.LogID]logRecords
-	sources map[string]SourceRecord // without a folder
-	journal sourceJournal
-}
-
-// logRecords are what is kept of one log.
-type logRecords struct {
-	contents []Content
-	report   *Report
+	mu       sync.Mutex
+	contents map[format.LogID][]Content
+	// endings are the contents of all logs, records what was learned last of each
+	// source and log.
+	endings, records journal
+	// Without a folder:
+	sources map[string]SourceRecord
+	reports map[format.LogID]Report
 }
 
 // OpenImports returns the records in a folder, which is made when the first
 // record comes; with an empty dir they are kept in memory only.
 func OpenImports(dir string) *Imports {
 	return &Imports{
-		dir: dir, logs: make(map[format.LogID]logRecords), sources: make(map[string]SourceRecord),
-		journal: sourceJournal{path: filepath.Join(dir, "sources.jsonl")},
+		dir: dir, contents: make(map[format.LogID][]Content),
+		endings: journal{path: filepath.Join(dir, "contents.jsonl")},
+		records: journal{path: filepath.Join(dir, "records.jsonl"), last: true},
+		sources: make(map[string]SourceRecord), reports: make(map[format.LogID]Report),
 	}
 }
 
@@ -84,50 +84,50 @@ type OutcomeRecord struct {
 func (im *Imports) Contents(log format.LogID) ([]Content, error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	known, err := im.load(log)
-	return known.contents, err
+	return im.load(log)
 }
 
-// load returns the records of a log; im.mu is held.
-func (im *Imports) load(log format.LogID) (logRecords, error) {
-	known, ok := im.logs[log]
+// contentLine is a line of the journal of contents.
+type contentLine struct {
+	Log     string `json:"log"`
+	Content `json:",inline"`
+}
+
+// load returns the contents of a log; im.mu is held.
+func (im *Imports) load(log format.LogID) ([]Content, error) {
+	known, ok := im.contents[log]
 	if ok || im.dir == "" {
 		return known, nil
 	}
-	b, err := os.ReadFile(im.logPath(log))
-	if errors.Is(err, fs.ErrNotExist) {
-		return known, nil
+	// Older stores have a file for each log.
+	var lines [][]byte
+	b, err := os.ReadFile(filepath.Join(im.dir, "logs", log.String()+".jsonl"))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		lines, err = im.endings.find(logKey(log))
 	}
 	if err != nil {
-		return known, fmt.Errorf("import records of log %s: %w", log, err)
+		return nil, fmt.Errorf("import records of log %s: %w", log, err)
 	}
-	for line := range bytes.Lines(b) {
-		var r struct {
-			Content `json:",inline"`
-			Report  *Report `json:"report"`
-		}
+	for _, line := range slices.Concat(bytes.SplitAfter(b, []byte{'\n'}), lines) {
+		var c contentLine
 		// A line torn by a crash names a content that was not acknowledged.
-		switch err := json.Unmarshal(line, &r, jsontext.AllowInvalidUTF8(true)); {
-		case err != nil:
-		case r.Report != nil:
-			known.report = r.Report
-		default:
-			known.contents = append(known.contents, r.Content)
+		if json.Unmarshal(line, &c) == nil {
+			known = append(known, c.Content)
 		}
 	}
 	im.keep(log, known)
 	return known, nil
 }
 
-// maxKnownLogs bounds of how many logs the records are kept in memory.
+// maxKnownLogs bounds of how many logs the contents are kept in memory.
 const maxKnownLogs = 4096
 
-// keep remembers the records of a log, which are in its file as well; im.mu is held.
-func (im *Imports) keep(log format.LogID, known logRecords) {
-	if im.dir != "" && len(im.logs) >= maxKnownLogs {
-		clear(im.logs)
+// keep remembers the contents of a log, which are in a file as well; im.mu is held.
+func (im *Imports) keep(log format.LogID, known []Content) {
+	if im.dir != "" && len(im.contents) >= maxKnownLogs {
+		clear(im.contents)
 	}
-	im.logs[log] = known
+	im.contents[log] = known
 }
 
 // AddContent remembers a state of a log's source, durably.
@@ -138,57 +138,18 @@ func (im *Imports) AddContent(log format.LogID, c Content) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range known.contents {
+	for _, k := range known {
 		if k.SHA256 == c.SHA256 && k.Entries == c.Entries {
 			return nil
 		}
 	}
-	known.contents = append(known.contents, c)
-	im.keep(log, known)
-	if im.dir == "" {
-		return nil
+	if im.dir != "" {
+		if err := im.endings.add(contentLine{log.String(), c}, true); err != nil {
+			return fmt.Errorf("import records of log %s: %w", log, err)
+		}
 	}
-	line, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	if _, err := appendLine(im.logPath(log), line, true); err != nil {
-		return fmt.Errorf("import records of log %s: %w", log, err)
-	}
+	im.keep(log, append(known, c))
 	return nil
-}
-
-// appendLine adds a line to a file, durably if that is asked for, and returns how
-// long the file is then. A torn line before it is closed.
-func appendLine(name string, line []byte, durable bool) (end int64, err error) {
-	const flag = os.O_APPEND | os.O_CREATE | os.O_RDWR
-	f, err := os.OpenFile(name, flag, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(filepath.Dir(name), 0o700); err == nil {
-			f, err = os.OpenFile(name, flag, 0o600)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	st, err := f.Stat()
-	text := make([]byte, 0, len(line)+2)
-	if err == nil && st.Size() > 0 {
-		var last [1]byte
-		if _, err = f.ReadAt(last[:], st.Size()-1); err == nil && last[0] != '\n' {
-			text = append(text, '\n')
-		}
-	}
-	if err == nil {
-		_, err = f.Write(append(append(text, line...), '\n'))
-	}
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	if err == nil { // others may have written before it
-		end, err = f.Seek(0, io.SeekCurrent)
-	}
-	return end, errors.Join(err, f.Close())
 }
 
 // Source returns what is known of the source at a path.
@@ -199,15 +160,21 @@ func (im *Imports) Source(path string) (SourceRecord, bool) {
 		rec, ok := im.sources[path]
 		return rec, ok
 	}
-	if rec, ok := im.journal.find(path); ok {
-		return rec, true
+	// It is a cache: not knowing costs a comparison.
+	if lines, err := im.records.find(keyOf("path", path)); err == nil && len(lines) > 0 {
+		if rec, ok := sourceOfLine(lines[0], path); ok {
+			return rec, true
+		}
 	}
 	b, err := os.ReadFile(im.sourcePath(path))
 	if err != nil {
-		return SourceRecord{}, false // a cache: not knowing costs a comparison
+		return SourceRecord{}, false
 	}
-	var rec SourceRecord
-	if json.Unmarshal(b, &rec) != nil || rec.Path != path {
+	return sourceOfLine(b, path)
+}
+
+func sourceOfLine(line []byte, path string) (rec SourceRecord, ok bool) {
+	if json.Unmarshal(line, &rec) != nil || rec.Path != path {
 		return SourceRecord{}, false
 	}
 	return rec, true
@@ -221,11 +188,13 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 		im.sources[rec.Path] = rec
 		return nil
 	}
-	put := im.journal.put
+	var err error
 	if rec.Rows != nil {
-		put = im.putRows
+		err = im.putRows(rec)
+	} else {
+		err = im.records.add(rec, false)
 	}
-	if err := put(rec); err != nil {
+	if err != nil {
 		return fmt.Errorf("import record of %s: %w", rec.Path, err)
 	}
 	return nil
@@ -239,12 +208,6 @@ func (im *Imports) putRows(rec SourceRecord) error {
 		return err
 	}
 	return ReplaceFile(im.sourcePath(rec.Path), b)
-}
-
-// logPath is the file of a log's records: a line for each content, and for each
-// report, of which the last counts.
-func (im *Imports) logPath(log format.LogID) string {
-	return filepath.Join(im.dir, "logs", log.String()+".jsonl")
 }
 
 // sourcePath is the file of a record of rows. Older stores have one for every source.

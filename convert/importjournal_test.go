@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -25,7 +26,7 @@ func putSource(t *testing.T, im *Imports, rec SourceRecord) {
 // lines that a crash left torn count for nothing.
 func TestSourceRecords(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imports")
-	journal := filepath.Join(dir, "sources.jsonl")
+	journal := filepath.Join(dir, "records.jsonl")
 	im := OpenImports(dir)
 	want := make(map[string]SourceRecord)
 	put := func(rec SourceRecord) {
@@ -67,7 +68,7 @@ func TestSourceRecords(t *testing.T) {
 }
 
 // A journal of lines that were replaced is rewritten, and loses nothing.
-func TestSourceJournalIsRewritten(t *testing.T) {
+func TestRecordsAreRewritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imports")
 	im := OpenImports(dir)
 	long := string(bytes.Repeat([]byte("x"), journalSlack/100))
@@ -75,7 +76,7 @@ func TestSourceJournalIsRewritten(t *testing.T) {
 		putSource(t, im, SourceRecord{Path: fmt.Sprint("p", i%3), Size: int64(i), Group: long})
 	}
 	size := func() int64 {
-		st, err := os.Stat(filepath.Join(dir, "sources.jsonl"))
+		st, err := os.Stat(filepath.Join(dir, "records.jsonl"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,7 @@ func TestRecordsOfOlderStores(t *testing.T) {
 	content := Content{SHA256: "aa", Bytes: 1, Entries: 2, End: []byte("\n")}
 	place(im.sourcePath("a"), rec)
 	place(im.reportPath(log), report)
-	place(im.logPath(log), content)
+	place(filepath.Join(dir, "logs", log.String()+".jsonl"), content)
 
 	check := func(rec SourceRecord, report Report, contents ...Content) {
 		t.Helper()
@@ -151,4 +152,39 @@ func TestRecordsOfOlderStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(rec, report, content, more)
+}
+
+// Several importers add to the same records at once, and none loses what another
+// has acknowledged.
+func TestRecordsOfSeveralImporters(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "imports")
+	const importers, logs = 4, 30
+	var wg sync.WaitGroup
+	for n := range importers {
+		im := OpenImports(dir)
+		wg.Go(func() {
+			for i := range logs {
+				c := Content{SHA256: fmt.Sprint(n), Bytes: int64(n), Entries: int64(i), End: []byte("\n")}
+				if err := im.AddContent(format.LogID{byte(i)}, c); err != nil {
+					t.Error(err)
+				}
+				if err := im.PutSource(SourceRecord{Path: fmt.Sprint(n), Size: int64(i)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	im := OpenImports(dir)
+	for i := range logs {
+		contents, err := im.Contents(format.LogID{byte(i)})
+		if err != nil || len(contents) != importers {
+			t.Errorf("log %d: %d contents, %v; want %d", i, len(contents), err, importers)
+		}
+	}
+	for n := range importers {
+		if rec, ok := im.Source(fmt.Sprint(n)); !ok || rec.Size != logs-1 {
+			t.Errorf("source %d: size %d, known: %v", n, rec.Size, ok)
+		}
+	}
 }
