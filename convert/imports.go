@@ -72,12 +72,9 @@ type SourceRecord struct {
 
 // OutcomeRecord is what an import of the source did to one log.
 type OutcomeRecord struct {
-	Log      string    `json:"log"`
-	Session  string    `json:"session,omitzero"` // of a log of rows: whose it is
-	Entries  int64     `json:"entries"`
-	SHA256   string    `json:"sha256,omitzero"`
-	Pending  int64     `json:"pending,omitzero"`
-	Findings []Finding `json:"findings,omitzero"`
+	Log     string `json:"log"`
+	Session string `json:"session,omitzero"` // of a log of rows: whose it is
+	Entries int64  `json:"entries"`
 }
 
 // Contents returns the known states of a log's sources, oldest first.
