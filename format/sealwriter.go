@@ -15,6 +15,10 @@ import (
 // frameTarget is how much text a frame holds before it is closed.
 const frameTarget = 4 << 20
 
+// betterFrom is how much text a frame has that is compressed better: a segment that
+// has grown so far is seldom sealed again together with what follows.
+const betterFrom = 3 << 20
+
 // sealWriter writes a sealed segment: the header, whole lines, the seal, the
 // trailer. release gives its buffers back.
 type sealWriter struct {
@@ -32,10 +36,13 @@ type sealWriter struct {
 	*sealBuffers
 }
 
-// sealBuffers are what takes long to allocate: an encoder with its tables, and
+// sealBuffers are what takes long to allocate: encoders with their tables, and
 // room for a frame in all three forms.
 type sealBuffers struct {
-	enc    *zstd.Encoder
+	// better compresses frames of betterFrom bytes and more, fast the others. It
+	// takes half as much time again, and saves a fourteenth.
+	fast, better *zstd.Encoder
+
 	lines  []byte
 	packed []byte
 	back   []byte // packed, decoded again
@@ -51,7 +58,7 @@ func (p *spareSealBuffers) take() *sealBuffers {
 	if b := p.Swap(nil); b != nil {
 		return b
 	}
-	return &sealBuffers{enc: newEncoder(), lines: newLargeBuffer(frameTarget + maxLine), back: newLargeBuffer(frameTarget + maxLine)}
+	return &sealBuffers{fast: newEncoder(zstd.SpeedDefault, maxWindow/2), better: newEncoder(zstd.SpeedBetterCompression, maxWindow), lines: newLargeBuffer(frameTarget + maxLine), back: newLargeBuffer(frameTarget + maxLine)}
 }
 
 // newSealWriter begins a segment with the line of a header, without its LF.
@@ -132,7 +139,11 @@ func (s *sealWriter) closeFrame() error {
 	if len(s.lines) == 0 {
 		return nil
 	}
-	s.packed = s.enc.EncodeAll(s.lines, s.packed[:0])
+	enc := s.fast
+	if len(s.lines) >= betterFrom {
+		enc = s.better
+	}
+	s.packed = enc.EncodeAll(s.lines, s.packed[:0])
 	back, bad := decodeFrame(s.back, s.packed)
 	if bad != nil || !bytes.Equal(back, s.lines) {
 		return fmt.Errorf("the frame of entry %d does not decode to what was compressed: %w", s.block.first, errReadBack)

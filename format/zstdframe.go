@@ -179,10 +179,11 @@ func room(buf []byte, n int64) []byte {
 	return make([]byte, 0, n)
 }
 
-// newEncoder returns an encoder for [zstd.Encoder.EncodeAll].
-func newEncoder() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithEncoderCRC(true), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
+// newEncoder returns an encoder for [zstd.Encoder.EncodeAll] of frames that are not
+// longer than window. It makes its tables when it is used first.
+func newEncoder(level zstd.EncoderLevel, window int) *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithAllLitEntropyCompression(true),
+		zstd.WithEncoderCRC(true), zstd.WithWindowSize(window), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("format: options of the zstd encoder: " + err.Error()) // they are constants
 	}
