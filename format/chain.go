@@ -241,62 +241,111 @@ type tailInfo struct {
 // tailOf reads where a log ends, under its lock, without changing anything.
 // It is [ErrNotFound] if there is no such log.
 func (s *DirStore) tailOf(ctx context.Context, id LogID) (tailInfo, error) {
+	t, last, err := s.openTailOf(ctx, id)
+	if last != nil {
+		err = errors.Join(err, last.Close())
+	}
+	return t, err
+}
+
+// openTailOf is tailOf for who reads on: it leaves the last segment open, as it
+// was then, if that is text. Close it, if it is not nil, error or not.
+func (s *DirStore) openTailOf(ctx context.Context, id LogID) (t tailInfo, last *textFile, err error) {
 	held, err := s.heldFrontier(ctx, id)
 	if err != nil {
-		return tailInfo{}, err
+		return t, nil, err
 	}
 	var lock fsFile
 	if held == nil {
 		var unlock func()
 		if unlock, lock, err = s.lockShared(ctx, id); err != nil {
-			return tailInfo{}, err
+			return t, nil, err
 		}
 		defer unlock()
 	}
-	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id)}
-	t, err := s.originOf(id)
-	if err != nil {
-		return tailInfo{}, err
+	t, last, err = s.openOrigin(id)
+	if err == nil && t.chain[0].first != t.begins() {
+		begins := t.begins()
+		err = fmt.Errorf("log %s: %w: entries %d to %d are missing: copy the log again", id, ErrIncomplete, begins, t.chain[0].first-1)
 	}
-	if begins := t.begins(); t.chain[0].first != begins {
-		return tailInfo{}, fmt.Errorf("log %s: %w: entries %d to %d are missing: copy the log again", id, ErrIncomplete, begins, t.chain[0].first-1)
+	if err != nil {
+		return tailInfo{}, last, err
 	}
 	if held != nil {
 		t.size, t.root, t.frontier = held.Size(), held.Root(), held
-		return t, nil
+		return t, last, nil
 	}
-	last := t.chain[len(t.chain)-1]
-	if last.sealed {
-		file, sealed, err := s.openSealedFile(id, last.path, last.first)
+	if last == nil {
+		span := t.chain[len(t.chain)-1]
+		file, sealed, err := s.openSealedFile(id, span.path, span.first)
 		if err != nil {
-			return tailInfo{}, err
+			return tailInfo{}, nil, err
 		}
 		t.size, t.root = sealed.size, sealed.root
-		return t, file.Close()
+		return t, nil, file.Close()
 	}
+	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id), scratch: s.buffer()}
+	defer func() { used := l.scratch; s.buffers.Put(&used) }()
 	size, frontier, err := l.textTail(lock, last)
 	t.size, t.root, t.frontier = size, frontier.Root(), &frontier
-	return t, err
+	return t, last, err
 }
 
 // originOf returns a log's segments and its fork without looking at its tail.
 func (s *DirStore) originOf(id LogID) (tailInfo, error) {
 	var t tailInfo
 	err := s.retry(func() (err error) {
-		if t.chain, err = s.chain(id); err != nil {
-			return err
+		if t.chain, err = s.existing(id); err == nil {
+			t.fork, err = s.forkOf(id, t.chain, nil)
 		}
-		if len(t.chain) == 0 {
-			return fmt.Errorf("log %s: %w", id, ErrNotFound)
-		}
-		_, h, file, err := s.openSpan(id, t.chain[0])
-		if err != nil {
-			return err
-		}
-		t.fork = h.fork
-		return file.Close()
+		return err
 	})
 	return t, err
+}
+
+// existing is chain for a log that must be there.
+func (s *DirStore) existing(id LogID) ([]span, error) {
+	chain, err := s.chain(id)
+	if err == nil && len(chain) == 0 {
+		err = fmt.Errorf("log %s: %w", id, ErrNotFound)
+	}
+	return chain, err
+}
+
+// openOrigin is originOf, with the last segment left open, if that is text.
+// Close it, if it is not nil, error or not.
+func (s *DirStore) openOrigin(id LogID) (t tailInfo, last *textFile, err error) {
+	err = s.retry(func() (err error) {
+		if last != nil {
+			_ = last.Close() // only read from
+			last = nil
+		}
+		if t.chain, err = s.existing(id); err != nil {
+			return err
+		}
+		if end := t.chain[len(t.chain)-1]; !end.sealed {
+			if last, err = s.openText(end); err != nil {
+				return err
+			}
+		}
+		t.fork, err = s.forkOf(id, t.chain, last)
+		return err
+	})
+	return t, last, err
+}
+
+// forkOf returns the fork that a log's first header names. last is its last
+// segment, if that is open.
+func (s *DirStore) forkOf(id LogID, chain []span, last *textFile) (*Fork, error) {
+	if len(chain) == 1 && last != nil {
+		h, _, err := last.reader().readHeader(id, chain[0].first)
+		return h.fork, err
+	}
+	_, h, file, err := s.openSpan(id, chain[0])
+	if err != nil {
+		return nil, err
+	}
+	return h.fork, file.Close()
 }
 
 // retry runs f again when a segment changed its form between listing and opening.
@@ -387,22 +436,20 @@ func (s *DirStore) holdSettled(ctx context.Context, id LogID, size int64) (unloc
 
 // textTail returns the size and the frontier of a log whose last segment is
 // text. The lock is held shared, or there is none.
-func (l *dirLog) textTail(lock fsFile, last span) (int64, Frontier, error) {
-	file, err := l.store.fs.Open(last.path, os.O_RDONLY)
-	if err != nil {
-		return 0, Frontier{}, err
-	}
-	defer file.Close() //nolint:errcheck // only read from
+func (l *dirLog) textTail(lock fsFile, last *textFile) (int64, Frontier, error) {
 	if lock != nil {
-		if rec := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(file, rec) {
-			run, err := l.scanFromRecord(file, last.path, rec)
+		if rec := l.readRecord(lock); rec != nil && rec.first == last.first && l.sameAsRecord(last, rec) {
+			if last.stat.Size == rec.off {
+				return rec.size, rec.frontier, nil
+			}
+			run, err := l.scanFromRecord(last, last.path, rec)
 			if err != nil {
 				return 0, Frontier{}, err
 			}
 			return run.state.size, run.state.frontier, nil
 		}
 	}
-	scan, err := scanOpenSegment(file, last.path, l.id, last.first)
+	scan, err := scanOpenSegment(last, last.path, l.id, last.first)
 	if err != nil {
 		return 0, Frontier{}, err
 	}

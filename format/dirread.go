@@ -61,7 +61,10 @@ func (s *DirStore) history(log LogID, t tailInfo) ([]part, error) {
 // Read implements [Store].
 func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		t, err := s.tailOf(ctx, log)
+		t, last, err := s.openTailOf(ctx, log)
+		if last != nil {
+			defer last.Close() //nolint:errcheck // only read from
+		}
 		corrupt := asCorrupt(err)
 		if err != nil && (corrupt == nil || t.chain == nil) {
 			yield(Entry{}, err)
@@ -76,11 +79,11 @@ func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 			if p.from = max(p.from, from); p.from >= p.to {
 				continue
 			}
-			var chain []span
+			known := openChain{}
 			if p.log == log {
-				chain = t.chain
+				known = openChain{t.chain, last}
 			}
-			more, err := s.readPart(ctx, p, chain, yield)
+			more, err := s.readPart(ctx, p, known, yield)
 			if err != nil {
 				yield(Entry{}, err)
 			}
@@ -94,17 +97,24 @@ func (s *DirStore) Read(ctx context.Context, log LogID, from int64) iter.Seq2[En
 	}
 }
 
+// openChain is the segments of a log, nil if they are not known, and the file of
+// the last if that is text and open.
+type openChain struct {
+	spans []span
+	last  *textFile
+}
+
 // readPart yields the entries of a part; more is false when the caller stopped.
-// chain is the log's segments, if they are known.
-func (s *DirStore) readPart(ctx context.Context, p part, chain []span, yield func(Entry, error) bool) (more bool, err error) {
+// known is the log's segments.
+func (s *DirStore) readPart(ctx context.Context, p part, known openChain, yield func(Entry, error) bool) (more bool, err error) {
 	seq := p.from
 	for seq < p.to {
 		var r *segmentReader
 		var end int64
-		var file fsFile
+		var file io.Closer
 		err := s.retry(func() (err error) {
-			r, end, file, err = s.openAt(p.log, chain, seq)
-			chain = nil // they may have changed their form since
+			r, end, file, err = s.openAt(p.log, known, seq)
+			known.spans = nil // they may have changed their form since
 			return err
 		})
 		if err != nil {
@@ -123,7 +133,8 @@ func (s *DirStore) readPart(ctx context.Context, p part, chain []span, yield fun
 
 // openAt opens the segment that holds entry seq; end is where it ends. It looks
 // for the log's segments if it is not given them.
-func (s *DirStore) openAt(id LogID, chain []span, seq int64) (r *segmentReader, end int64, file fsFile, err error) {
+func (s *DirStore) openAt(id LogID, known openChain, seq int64) (r *segmentReader, end int64, file io.Closer, err error) {
+	chain := known.spans
 	if chain == nil {
 		if chain, err = s.chain(id); err != nil {
 			return nil, 0, nil, err
@@ -133,6 +144,12 @@ func (s *DirStore) openAt(id LogID, chain []span, seq int64) (r *segmentReader, 
 		if f := chain[i]; f.first <= seq {
 			if seq >= f.end {
 				break
+			}
+			if known.last != nil && f.first == known.last.first && !f.sealed {
+				// As it was when the size was read, even if it was sealed since.
+				r = known.last.reader()
+				_, _, err = r.readHeader(id, f.first)
+				return r, f.end, known.last, err
 			}
 			r, file, err := s.openSpanAt(id, f, seq)
 			return r, f.end, file, err

@@ -37,6 +37,7 @@ type DirStore struct {
 
 	ends    sealedEnds
 	buffers sync.Pool // of *[]byte, for the lines of a batch
+	heads   sync.Pool // of *[maxTextHead]byte, for segments that are read at once
 	spare   spareSealBuffers
 	blobs   blobHold
 

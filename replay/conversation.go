@@ -46,12 +46,16 @@ func (c *conversation) load(seq int64) (*schema.Event, error) {
 	return ev, nil
 }
 
+// fewMessages is about how many messages a step adds.
+const fewMessages = 4
+
 // view returns the messages of the live branch.
 func (c *conversation) view(options ...schema.ViewOption) ([]schema.Message, error) {
-	var out []schema.Message
-	if len(options) == 0 {
-		out = make([]schema.Message, 0, len(c.events))
+	room := len(c.events)
+	if len(options) > 0 {
+		room = min(room, fewMessages) // as a rule only what is new
 	}
+	out := make([]schema.Message, 0, room)
 	for m, err := range c.state.View(c.load, options...) {
 		if err != nil {
 			return nil, err

@@ -232,6 +232,7 @@ type run struct {
 	session *session
 	lease   *lease
 	outcome Outcome
+	watch   watch
 
 	defined   definitions
 	projector provider.Projector // nil before the first request
@@ -371,18 +372,10 @@ func (r *run) define(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fallback := r.Definition
-	if fallback == nil {
-		s.mu.Lock()
-		vendor := s.state.state.Info().Vendor
-		s.mu.Unlock()
-		d := DefaultDefinition(vendor)
-		fallback = &d
-	}
 	for {
 		var ev *schema.Event
 		if !known {
-			d := *fallback
+			d := r.fallback()
 			d.Model = model
 			blob, err := writeDefinition(ctx, r.Store, &d)
 			if err != nil {
@@ -395,7 +388,7 @@ func (r *run) define(ctx context.Context) error {
 				u.Model = model
 			}
 			if len(def.Tools) == 0 {
-				u.ToolsAdded = fallback.Tools
+				u.ToolsAdded = r.fallback().Tools
 			}
 			if u.Model == nil && len(u.ToolsAdded) == 0 {
 				return nil
@@ -407,6 +400,17 @@ func (r *run) define(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// fallback is the definition for a session whose log has none.
+func (r *run) fallback() schema.Definition {
+	if r.Definition != nil {
+		return *r.Definition
+	}
+	s := r.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return DefaultDefinition(s.state.state.Info().Vendor)
 }
 
 // model says which model is asked, and how.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ownlog/ownlog/replay/provider"
@@ -297,28 +298,53 @@ const watchAfter = 100 * time.Millisecond
 
 // watched returns a context for something that takes time. It ends when the log
 // says that a person interrupted the turn or that the lease is lost. done must
-// be called.
+// be called, before the run watches over something else.
 func (r *run) watched(ctx context.Context) (under context.Context, done func()) {
+	w := &r.watch
 	s := r.session
 	s.mu.Lock()
-	from, epoch := s.progress.size, s.epoch
+	w.from, w.epoch = s.progress.size, s.epoch
 	s.mu.Unlock()
-	under, cancel := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
-	soon := time.AfterFunc(watchAfter, func() {
-		defer close(ended)
-		_ = r.Store.Watch(under, r.log, from, func() {
-			if cause := stopSign(under, r.Store, r.log, from, epoch); cause != nil {
-				cancel(cause)
-			}
-		})
-	})
-	return under, func() {
-		cancel(nil)
-		if !soon.Stop() {
-			<-ended
-		}
+	w.under, w.cancel = context.WithCancelCause(ctx)
+	w.looking.Add(1)
+	if w.timer == nil {
+		w.run, w.done = r, w.end
+		w.timer = time.AfterFunc(watchAfter, w.look)
+	} else {
+		w.timer.Reset(watchAfter)
 	}
+	return w.under, w.done
+}
+
+// watch watches over one thing after the other, with one timer.
+type watch struct {
+	run         *run
+	timer       *time.Timer
+	from, epoch int64
+	under       context.Context
+	cancel      context.CancelCauseFunc
+	looking     sync.WaitGroup
+	done        func() // end
+}
+
+// look watches the log until under ends.
+func (w *watch) look() {
+	defer w.looking.Done()
+	r := w.run
+	_ = r.Store.Watch(w.under, r.log, w.from, func() {
+		if cause := stopSign(w.under, r.Store, r.log, w.from, w.epoch); cause != nil {
+			w.cancel(cause)
+		}
+	})
+}
+
+func (w *watch) end() {
+	w.cancel(nil)
+	if w.timer.Stop() {
+		w.looking.Done()
+		return
+	}
+	w.looking.Wait()
 }
 
 // asSent puts what came in while a model was answering behind the answer: the

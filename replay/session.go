@@ -215,13 +215,16 @@ func (s *session) flushLocked(ctx context.Context) error {
 	return s.append(ctx, never, nil)
 }
 
+// entrySize is how long an entry is expected to be, in bytes: most are shorter.
+const entrySize = 512
+
 func (s *session) encode(ctx context.Context, still func() bool, evs []*schema.Event) ([]entry, error) {
 	entries := make([]entry, len(evs))
 	for i, ev := range evs {
 		if err := shrink(ctx, s.store, ev); err != nil {
 			return nil, err
 		}
-		b, err := schema.Encode(nil, ev)
+		b, err := schema.Encode(make([]byte, 0, entrySize), ev)
 		if err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func (w *Worker) Work(ctx context.Context) error {
 	defer stopGrace()
 	s := &schedule{
 		worker: w, executor: &x, clock: x.clock(), sessions: make(map[format.LogID]*workItem),
-		done: make(chan finishedRun), free: max(w.Sessions, 0),
+		done: make(chan finishedRun), next: make(chan *workItem), free: max(w.Sessions, 0),
 	}
 	if s.free == 0 {
 		s.free = defaultSessions
@@ -101,15 +101,17 @@ type schedule struct {
 	sessions map[format.LogID]*workItem
 	queue    wakeQueue
 	done     chan finishedRun
+	next     chan *workItem // for a hand that has finished one; nil: no more
 	free     int
 	busy     int
+	waiting  int // hands that have finished a session and wait for the next
 	wg       sync.WaitGroup
 }
 
 func (s *schedule) run(ctx, hard context.Context) error {
 	poll := orDefault(s.worker.Poll, defaultPoll)
 	for {
-		if err := s.look(ctx); err != nil {
+		if err := s.look(ctx, hard); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -118,6 +120,7 @@ func (s *schedule) run(ctx, hard context.Context) error {
 		next := s.clock.Now().Add(poll)
 		for s.clock.Now().Before(next) {
 			s.dispatch(ctx, hard)
+			s.retire()
 			if s.worker.UntilIdle && s.busy == 0 && len(s.queue) == 0 {
 				return nil
 			}
@@ -139,8 +142,9 @@ func (s *schedule) run(ctx, hard context.Context) error {
 	}
 }
 
-// look finds sessions that are new or have grown.
-func (s *schedule) look(ctx context.Context) error {
+// look finds sessions that are new or have grown. Hands that are free take them at
+// once.
+func (s *schedule) look(ctx, hard context.Context) error {
 	for id, err := range s.worker.Store.List(ctx) {
 		if err != nil {
 			return fmt.Errorf("look through the store: %w", err)
@@ -152,6 +156,11 @@ func (s *schedule) look(ctx context.Context) error {
 		if item == nil {
 			item = &workItem{log: id, at: -1}
 			s.sessions[id] = item
+			// Whoever opens it finds out how long it is.
+			s.wakeAt(item, s.clock.Now())
+			s.collect()
+			s.dispatch(ctx, hard)
+			continue
 		}
 		if item.busy || item.at >= 0 {
 			continue
@@ -189,12 +198,41 @@ func (s *schedule) dispatch(ctx, hard context.Context) {
 		item.busy = true
 		s.free--
 		s.busy++
-		s.wg.Add(1)
-		go func() {
-			defer s.wg.Done()
-			out, err := s.executor.runUntil(hard, ctx, item.log)
-			s.done <- finishedRun{item, out, err}
-		}()
+		if s.waiting > 0 {
+			s.waiting--
+			s.next <- item
+			continue
+		}
+		s.wg.Go(func() { s.hand(ctx, hard, item) })
+	}
+}
+
+// hand works on one session after the other, as long as there is one at once: a
+// goroutine that is new has to make its stack as large as the last one's was.
+func (s *schedule) hand(ctx, hard context.Context, item *workItem) {
+	for item != nil {
+		out, err := s.executor.runUntil(hard, ctx, item.log)
+		s.done <- finishedRun{item, out, err}
+		item = <-s.next
+	}
+}
+
+// retire sends the hands home that nothing is there for.
+func (s *schedule) retire() {
+	for ; s.waiting > 0; s.waiting-- {
+		s.next <- nil
+	}
+}
+
+// collect takes in what has finished, without waiting for it.
+func (s *schedule) collect() {
+	for {
+		select {
+		case f := <-s.done:
+			s.finished(f)
+		default:
+			return
+		}
 	}
 }
 
@@ -203,11 +241,15 @@ func (s *schedule) finished(f finishedRun) {
 	item.busy = false
 	s.free++
 	s.busy--
+	s.waiting++
 	if f.out.Standing.Size > 0 {
 		item.size = f.out.Standing.Size
 	}
 	var held *HeldError
 	switch {
+	case errors.Is(f.err, format.ErrNotFound) && f.out.Standing.Size == 0:
+		delete(s.sessions, item.log) // removed before it was opened
+		return
 	case errors.As(f.err, &held):
 		// Somebody else's business, until the lease ends or is given back.
 		next := s.clock.Now().Add(orDefault(s.worker.Poll, defaultPoll))
@@ -240,6 +282,7 @@ func (s *schedule) report(log format.LogID, out Outcome, err error) {
 
 // drain waits for what is under way.
 func (s *schedule) drain() {
+	close(s.next)
 	go func() {
 		s.wg.Wait()
 		close(s.done)

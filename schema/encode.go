@@ -168,6 +168,10 @@ func (e *encoder) data(data Data) {
 		e.modelOutput(d)
 	case *ToolResult:
 		e.toolResult(d)
+	case *ModelRequested:
+		e.modelRequested(d)
+	case *ToolStarted:
+		e.toolStarted(d)
 	case *VendorRecord:
 		e.begin()
 		e.optional(`"kind":`, d.Kind)
@@ -205,6 +209,35 @@ func (e *encoder) systemMessage(d *SystemMessage) {
 	e.optional(`"placement":`, string(d.Placement))
 	e.texts(`"rendered_alone":`, d.RenderedAlone)
 	e.optional(`"item_id":`, d.ItemID)
+	e.end()
+}
+
+func (e *encoder) modelRequested(d *ModelRequested) {
+	e.begin()
+	e.text(`"request_id":`, d.RequestID)
+	e.integer(`"attempt":`, d.Attempt)
+	e.optional(`"provider":`, d.Provider)
+	e.optional(`"api":`, d.API)
+	e.optional(`"model":`, d.Model)
+	e.optional(`"request_sha256":`, d.RequestSHA256)
+	e.optional(`"vendor_digest":`, d.VendorDigest)
+	e.optional(`"projection":`, d.Projection)
+	if d.Losses != nil {
+		e.name(`"losses":`)
+		e.other(d.Losses)
+	}
+	e.value(`"params":`, d.Params)
+	e.end()
+}
+
+func (e *encoder) toolStarted(d *ToolStarted) {
+	e.begin()
+	e.text(`"call_key":`, string(d.CallKey))
+	e.positive(`"attempt":`, d.Attempt)
+	e.optional(`"token":`, d.Token)
+	e.optional(`"effect":`, string(d.Effect))
+	e.optional(`"idempotency_key":`, d.IdempotencyKey)
+	e.flag(`"detached":`, d.Detached)
 	e.end()
 }
 

@@ -22,6 +22,8 @@ type logRef struct {
 	Log     format.LogID
 	// Size is how many entries are meant, negative for all.
 	Size int64
+	// there is how many the log had when it was found.
+	there int64
 }
 
 // minPrefix is the shortest prefix of an id that names a log.
@@ -66,20 +68,15 @@ func (s *session) resolve(ctx context.Context, store *format.DirStore, imports *
 	if !found {
 		return ref, fmt.Errorf("log %s: %w; ownlog ls shows what is there", base, format.ErrNotFound)
 	}
-	info, err := ref.Store.Info(ctx, ref.Log)
-	if err != nil {
-		return ref, err
-	}
-	if ref.Size > info.Size {
-		return ref, fmt.Errorf("log %s has %d entries, not %d", ref.Log, info.Size, ref.Size)
+	if ref.Size > ref.there {
+		return ref, fmt.Errorf("log %s has %d entries, not %d", ref.Log, ref.there, ref.Size)
 	}
 	return ref, nil
 }
 
 func (s *session) find(ctx context.Context, ref *logRef, name string) (bool, error) {
 	if id, err := format.ParseLogID(name); err == nil {
-		if ok, err := has(ctx, ref.Store, id); ok || err != nil {
-			ref.Log = id
+		if ok, err := ref.take(ctx, id); ok || err != nil {
 			return ok, err
 		}
 	}
@@ -92,19 +89,21 @@ func (s *session) find(ctx context.Context, ref *logRef, name string) (bool, err
 	return findPath(ctx, ref, name)
 }
 
-func has(ctx context.Context, store format.Store, id format.LogID) (bool, error) {
-	_, err := store.Info(ctx, id)
+// take makes ref mean a log of its store, if it is there.
+func (ref *logRef) take(ctx context.Context, id format.LogID) (bool, error) {
+	ref.Log = id
+	info, err := ref.Store.Info(ctx, id)
 	if errors.Is(err, format.ErrNotFound) {
 		return false, nil
 	}
+	ref.there = info.Size
 	return err == nil, err
 }
 
 // findVendorSession looks for a mirror of a session.
 func findVendorSession(ctx context.Context, ref *logRef, name string) (bool, error) {
 	for _, id := range mirrorsOf(name) {
-		if ok, err := has(ctx, ref.Store, id); ok || err != nil {
-			ref.Log = id
+		if ok, err := ref.take(ctx, id); ok || err != nil {
 			return ok, err
 		}
 	}
@@ -138,8 +137,7 @@ func findPrefix(ctx context.Context, ref *logRef, prefix string) (bool, error) {
 	case 0:
 		return false, nil
 	case 1:
-		ref.Log = matches[0]
-		return true, nil
+		return ref.take(ctx, matches[0])
 	}
 	return false, usageError(fmt.Errorf("%s begins the ids of %d logs, %s and %s among them; give more of it", prefix, len(matches), matches[0], matches[1]))
 }
@@ -168,8 +166,8 @@ func findPath(ctx context.Context, ref *logRef, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ref.Store, ref.Imports, ref.Log = store, imports, id
-	return has(ctx, store, id)
+	ref.Store, ref.Imports = store, imports
+	return ref.take(ctx, id)
 }
 
 // manyLogs resolves the operands of a verb, or every log of the store if there

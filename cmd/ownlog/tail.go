@@ -38,11 +38,7 @@ func (s *session) runTail(c *cli.Context) (err error) {
 	}
 	end := ref.Size
 	if end < 0 {
-		info, err := ref.Store.Info(c.Context, ref.Log)
-		if err != nil {
-			return err
-		}
-		end = info.Size
+		end = ref.there
 	}
 	next := max(0, end-n)
 	show := func(to int64) error {

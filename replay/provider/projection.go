@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"hash"
@@ -51,6 +50,7 @@ func (a anew) Project(ctx context.Context, view *View, _ int) (*Request, error) 
 type API interface {
 	Dialect() Dialect
 	// Frame returns the body without anything in its list, to be written as JSON.
+	// It depends on the view's model and definition and on the outline's tools.
 	Frame(view *View, out *Outline) any
 	// NewWriter returns the writer of an empty list.
 	NewWriter(view *View, out *Outline) ListWriter
@@ -63,8 +63,8 @@ type API interface {
 type ListWriter interface {
 	// Unit adds a unit. It changes no element but the last.
 	Unit(u *Unit)
-	// Settle writes all elements but the last keep, and forgets them.
-	Settle(to *bytes.Buffer, keep int) error
+	// Settle appends all elements but the last keep to dst, and forgets them.
+	Settle(dst []byte, keep int) ([]byte, error)
 	// Fork returns a writer that goes on from here without changing this one.
 	Fork() ListWriter
 	// Losses are those of the units so far. A fork shares them.
@@ -95,22 +95,34 @@ func (l *List[E]) Add(e E) { l.elements = append(l.elements, e) }
 func (l *List[E]) Copy() List[E] { return List[E]{slices.Clone(l.elements), l.written} }
 
 // Settle is [ListWriter.Settle].
-func (l *List[E]) Settle(to *bytes.Buffer, keep int) error {
+func (l *List[E]) Settle(dst []byte, keep int) ([]byte, error) {
 	n := len(l.elements) - keep
 	if n <= 0 {
-		return nil
+		return dst, nil
 	}
+	to := appended(dst)
 	for i := range n {
 		if l.written+i > 0 {
-			to.WriteByte(',')
+			to = append(to, ',')
 		}
-		if err := json.MarshalWrite(to, &l.elements[i], wireOptions); err != nil {
-			return err
+		if err := json.MarshalWrite(&to, &l.elements[i], wireOptions); err != nil {
+			return dst, err
 		}
 	}
 	l.written += n
 	l.elements = slices.Delete(l.elements, 0, n)
-	return nil
+	return to, nil
+}
+
+// appended is what was written. An encoder that writes to a bytes.Buffer keeps a
+// quarter of it free, which takes new memory again and again; one that writes to
+// this works in memory of its own, which it keeps.
+type appended []byte
+
+// Write implements [io.Writer].
+func (a *appended) Write(b []byte) (int, error) {
+	*a = append(*a, b...)
+	return len(b), nil
 }
 
 // Project makes the request of a view.
@@ -130,11 +142,15 @@ func Project(ctx context.Context, api API, view *View) (*Request, error) {
 }
 
 // NewListProjector returns a projector that keeps what it has written of the list.
-func NewListProjector(api API) Projector { return &listProjector{api: api} }
+// Frames are those of the API; they may be nil.
+func NewListProjector(api API, frames *Frames) Projector {
+	return &listProjector{api: api, frames: frames}
+}
 
 type listProjector struct {
-	api  API
-	last *projection // nil: begin anew
+	api    API
+	frames *Frames
+	last   *projection // nil: begin anew
 }
 
 // Project implements [Projector].
@@ -168,7 +184,7 @@ func (p *listProjector) project(ctx context.Context, view *View, same int) (*pro
 			return last, err
 		}
 	}
-	made := &projection{api: p.api, outliner: newOutliner(view, p.api.Dialect())}
+	made := &projection{api: p.api, frames: p.frames, outliner: newOutliner(view, p.api.Dialect())}
 	_, err := made.take(ctx, view)
 	return made, err
 }
@@ -176,12 +192,12 @@ func (p *listProjector) project(ctx context.Context, view *View, same int) (*pro
 // projection is a body in the making.
 type projection struct {
 	api      API
+	frames   *Frames
 	outliner *outliner
 	writer   ListWriter
 	messages int // taken in
 	body     []byte
-	piece    bytes.Buffer // what is about to be added to body
-	sum      hash.Hash    // of the first summed bytes of body
+	sum      hash.Hash // of the first summed bytes of body
 	summed   int
 
 	definition schema.Definition
@@ -231,11 +247,9 @@ func (p *projection) take(ctx context.Context, view *View) (ok bool, err error) 
 	}
 	for _, u := range p.led(out.Units) {
 		p.writer.Unit(u)
-		p.piece.Reset()
-		if err := p.writer.Settle(&p.piece, 1); err != nil {
+		if p.body, err = p.writer.Settle(p.body, 1); err != nil {
 			return false, err
 		}
-		p.body = append(p.body, p.piece.Bytes()...)
 		p.ends = endsOpen
 		if u.Kind == UnitModel && (u.Message == nil || StopOf(u.Message.StopReason) != StopPause) {
 			p.ends = endsByModel
@@ -250,12 +264,10 @@ func (p *projection) take(ctx context.Context, view *View) (ok bool, err error) 
 // begin writes what stands before the list.
 func (p *projection) begin(view *View) error {
 	out := p.outliner.out
-	if err := json.MarshalWrite(&p.piece, p.api.Frame(view, out), wireOptions); err != nil {
+	head, err := p.frames.frame(p.api, view, out)
+	if err != nil {
 		return err
 	}
-	// Not a bytes.Buffer: an encoder that writes to one keeps a quarter of it
-	// free, and memory that was never used before is what costs here.
-	head := p.piece.Bytes()
 	p.body = make([]byte, 0, len(head)+out.Size+out.Size/8)
 	p.body = append(p.body, head[:len(head)-len("]}")]...)
 	p.writer = p.api.NewWriter(view, out)
@@ -295,8 +307,8 @@ func (p *projection) request(view *View) (*Request, error) {
 		w.Unit(inventedUnit("Continue."))
 		invented++
 	}
-	var tail bytes.Buffer
-	if err := w.Settle(&tail, 0); err != nil {
+	tail, err := w.Settle(nil, 0)
+	if err != nil {
 		return nil, err
 	}
 	losses := new(Losses).join(&out.Losses)
@@ -313,8 +325,7 @@ func (p *projection) request(view *View) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	tail.Write(end)
-	req := &Request{Body: slices.Clip(p.body), Tail: tail.Bytes(), Model: view.Model, Losses: losses.List()}
+	req := &Request{Body: slices.Clip(p.body), Tail: append(tail, end...), Model: view.Model, Losses: losses.List()}
 	if len(out.Names) > 0 {
 		req.Tools = maps.Clone(out.Names)
 	}

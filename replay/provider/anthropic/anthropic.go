@@ -42,6 +42,7 @@ type Config struct {
 type Provider struct {
 	endpoint provider.Endpoint
 	noCache  bool
+	frames   provider.Frames
 }
 
 // New returns a provider.

@@ -34,6 +34,7 @@ type Config struct {
 type Provider struct {
 	endpoint provider.Endpoint
 	quirks   Quirks
+	frames   provider.Frames
 }
 
 // New returns a provider.

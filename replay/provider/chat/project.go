@@ -81,7 +81,9 @@ func (p *Provider) Project(ctx context.Context, view *provider.View) (*provider.
 }
 
 // NewProjector implements [provider.Incremental].
-func (p *Provider) NewProjector() provider.Projector { return provider.NewListProjector(bodies{p}) }
+func (p *Provider) NewProjector() provider.Projector {
+	return provider.NewListProjector(bodies{p}, &p.frames)
+}
 
 // bodies implements [provider.API].
 type bodies struct{ *Provider }

@@ -47,6 +47,7 @@ type Config struct {
 type Provider struct {
 	endpoint   provider.Endpoint
 	noSentinel bool
+	frames     provider.Frames
 }
 
 // New returns a provider.

@@ -40,6 +40,7 @@ type Config struct {
 type Provider struct {
 	endpoint provider.Endpoint
 	name     string
+	frames   provider.Frames
 }
 
 // New returns a provider.
