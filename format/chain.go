@@ -176,15 +176,6 @@ func (s *DirStore) sealedFrontier(id LogID, f span) (Frontier, *Fork, error) {
 	return frontier, h.fork, err
 }
 
-// forkOf returns the fork that the header of a segment names.
-func (s *DirStore) forkOf(id LogID, f span) (*Fork, error) {
-	_, h, file, err := s.openSpan(id, f)
-	if err != nil {
-		return nil, err
-	}
-	return h.fork, file.Close()
-}
-
 // openSpan opens a segment and reads its header.
 func (s *DirStore) openSpan(id LogID, f span) (*segmentReader, header, fsFile, error) {
 	r, file, err := s.spanReader(id, f)

@@ -132,7 +132,7 @@ func (a *SealedAppender) tail() (chain []span, h header, err error) {
 		if err == nil && text < l.store.sealing.small {
 			// What follows goes into one segment with it, and its frontier comes of
 			// reading it for that.
-			h.fork, err = l.store.forkOf(l.id, last)
+			h.fork, err = l.store.forkOf(l.id, chain, nil)
 		} else if err == nil {
 			h.frontier, h.fork, err = l.store.sealedFrontier(l.id, last)
 		}
