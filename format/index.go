@@ -274,6 +274,21 @@ func (s *blockSummary) finish(b *indexBlock) {
 	*s = blockSummary{}
 }
 
+// joined is the block of the entries of b and those of the next block after it.
+func (b *indexBlock) joined(next *indexBlock) indexBlock {
+	j := indexBlock{first: b.first, count: b.count + next.count, tmin: b.tmin, tmax: b.tmax}
+	if j.tmin == "" || next.tmin != "" && compareTimes([]byte(next.tmin), []byte(j.tmin)) < 0 {
+		j.tmin = next.tmin
+	}
+	if j.tmax == "" || next.tmax != "" && compareTimes([]byte(next.tmax), []byte(j.tmax)) > 0 {
+		j.tmax = next.tmax
+	}
+	j.types = slices.Concat(b.types, next.types)
+	slices.Sort(j.types)
+	j.types = slices.Compact(j.types)
+	return j
+}
+
 // unquoted returns the text of a JSON string, a part of it if nothing is escaped.
 func unquoted(literal []byte) ([]byte, bool) {
 	if len(literal) < 2 || literal[0] != '"' {

@@ -8,16 +8,16 @@ import (
 	"hash/crc32"
 	"io"
 	"sync/atomic"
-
-	"github.com/klauspost/compress/zstd"
 )
 
-// frameTarget is how much text a frame holds before it is closed.
-const frameTarget = 4 << 20
-
-// betterFrom is how much text a frame has that is compressed better: a segment that
-// has grown so far is seldom sealed again together with what follows.
-const betterFrom = 3 << 20
+const (
+	// frameTarget is how much text a frame holds before it is closed. The first
+	// of a segment is kept back until it is known that the rest does not fit into
+	// it: a whole segment compresses better than two parts of it.
+	frameTarget = 4 << 20
+	// lineOverhead is more than a line has besides its entry.
+	lineOverhead = 128
+)
 
 // sealWriter writes a sealed segment: the header, whole lines, the seal, the
 // trailer. release gives its buffers back.
@@ -27,7 +27,8 @@ type sealWriter struct {
 
 	off      int64
 	seq      int64 // of the next entry
-	block    indexBlock
+	kept     keptFrame
+	block    indexBlock // of what was collected behind kept
 	summary  blockSummary
 	index    index
 	frontier Frontier
@@ -36,13 +37,16 @@ type sealWriter struct {
 	*sealBuffers
 }
 
+// keptFrame is a frame that is full, and may become the whole segment's.
+type keptFrame struct {
+	bytes int // of the lines that were collected
+	block indexBlock
+}
+
 // sealBuffers are what takes long to allocate: encoders with their tables, and
 // room for a frame in all three forms.
 type sealBuffers struct {
-	// better compresses frames of betterFrom bytes and more, fast the others. It
-	// takes half as much time again, and saves a fourteenth.
-	fast, better *zstd.Encoder
-
+	enc    *frameEncoder
 	lines  []byte
 	packed []byte
 	back   []byte // packed, decoded again
@@ -58,7 +62,7 @@ func (p *spareSealBuffers) take() *sealBuffers {
 	if b := p.Swap(nil); b != nil {
 		return b
 	}
-	return &sealBuffers{fast: newEncoder(zstd.SpeedDefault, maxWindow/2), better: newEncoder(zstd.SpeedBetterCompression, maxWindow), lines: newLargeBuffer(frameTarget + maxLine), back: newLargeBuffer(frameTarget + maxLine)}
+	return &sealBuffers{enc: newEncoder(), lines: newLargeBuffer(maxFrame), back: newLargeBuffer(maxFrame)}
 }
 
 // newSealWriter begins a segment with the line of a header, without its LF.
@@ -81,6 +85,9 @@ func (s *sealWriter) release() {
 
 // copy takes in the line of an entry or a hole: its bytes without LF, and parsed.
 func (s *sealWriter) copy(raw []byte, l *line) error {
+	if err := s.makeRoom(len(raw) + 1); err != nil {
+		return err
+	}
 	s.lines = append(append(s.lines, raw...), '\n')
 	if l.kind == lineEntry {
 		s.summary.add(topMembers(l.entry))
@@ -90,6 +97,9 @@ func (s *sealWriter) copy(raw []byte, l *line) error {
 
 // append writes the line of an entry that was checked, and returns its length.
 func (s *sealWriter) append(ack int64, entry []byte) (int, error) {
+	if err := s.makeRoom(len(entry) + lineOverhead); err != nil {
+		return 0, err
+	}
 	before := len(s.lines)
 	var leaf Hash
 	s.lines, leaf = appendEntryLine(s.lines, s.sum, s.seq, ack, entry)
@@ -103,10 +113,30 @@ func (s *sealWriter) added(leaf Hash) error {
 	s.block.count++
 	s.seq++
 	s.frontier.Push(leaf)
-	if len(s.lines) < frameTarget {
+	if len(s.lines)-s.kept.bytes < frameTarget {
+		return nil
+	}
+	if s.kept.bytes == 0 && len(s.index.blocks) == 1 { // the header's
+		s.summary.finish(&s.block)
+		s.kept = keptFrame{len(s.lines), s.block}
+		s.block = indexBlock{first: s.seq}
 		return nil
 	}
 	return s.closeFrame()
+}
+
+// makeRoom writes the frame that was kept back if n more bytes do not fit into it.
+func (s *sealWriter) makeRoom(n int) error {
+	k := s.kept
+	if k.bytes == 0 || len(s.lines)+n <= maxFrame {
+		return nil
+	}
+	s.kept = keptFrame{}
+	if err := s.writeFrame(s.lines[:k.bytes], k.block); err != nil {
+		return err
+	}
+	s.lines = append(s.lines[:0], s.lines[k.bytes:]...)
+	return nil
 }
 
 // finish writes the seal and the trailer. It returns how long the file is.
@@ -133,29 +163,34 @@ func (s *sealWriter) finish() (int64, error) {
 	return s.off, err
 }
 
-// closeFrame writes what was collected as one frame, after decoding it again:
-// the text may be gone when somebody else finds that it does not decode.
+// closeFrame writes what was collected as one frame.
 func (s *sealWriter) closeFrame() error {
 	if len(s.lines) == 0 {
 		return nil
 	}
-	enc := s.fast
-	if len(s.lines) >= betterFrom {
-		enc = s.better
+	b := s.block
+	s.summary.finish(&b)
+	if s.kept.bytes > 0 {
+		b = s.kept.block.joined(&b)
 	}
-	s.packed = enc.EncodeAll(s.lines, s.packed[:0])
+	s.kept, s.block = keptFrame{}, indexBlock{first: s.seq}
+	err := s.writeFrame(s.lines, b)
+	s.lines = s.lines[:0]
+	return err
+}
+
+// writeFrame writes a frame, after decoding it again: the text may be gone when
+// somebody else finds that it does not decode.
+func (s *sealWriter) writeFrame(text []byte, b indexBlock) error {
+	s.packed = s.enc.EncodeAll(text, s.packed[:0])
 	back, bad := decodeFrame(s.back, s.packed)
-	if bad != nil || !bytes.Equal(back, s.lines) {
-		return fmt.Errorf("the frame of entry %d does not decode to what was compressed: %w", s.block.first, errReadBack)
+	if bad != nil || !bytes.Equal(back, text) {
+		return fmt.Errorf("the frame of entry %d does not decode to what was compressed: %w", b.first, errReadBack)
 	}
 	s.back = back
-	b := &s.block
-	b.off, b.stored, b.raw = s.off, int64(len(s.packed)), int64(len(s.lines))
+	b.off, b.stored, b.raw = s.off, int64(len(s.packed)), int64(len(text))
 	b.crc = crc32.ChecksumIEEE(s.packed)
-	s.summary.finish(b)
-	s.index.blocks = append(s.index.blocks, *b)
-	s.block = indexBlock{first: s.seq}
-	s.lines = s.lines[:0]
+	s.index.blocks = append(s.index.blocks, b)
 	return s.write(s.packed)
 }
 
