@@ -483,9 +483,7 @@ func (r *importRun) finish(src *Source, err error) {
 				Size: f.Size, ModTime: f.ModTime.UnixNano(), Status: FileImported,
 			}
 			for _, o := range res.Outcomes {
-				out := OutcomeRecord{
-					Log: o.Log.String(), Entries: o.Head.Size, SHA256: o.SHA256, Pending: o.Pending, Findings: o.Findings,
-				}
+				out := OutcomeRecord{Log: o.Log.String(), Entries: o.Head.Size}
 				if o.Name.Kind == LogAssets {
 					out.Session = o.Name.ID
 				}

@@ -31,6 +31,12 @@ func (im *Imports) Report(log format.LogID) (r Report, ok bool, err error) {
 		r, ok = im.reports[log]
 		return r, ok, nil
 	}
+	if lines, err := im.records.find(logKey(log)); err == nil && len(lines) > 0 {
+		var line reportLine
+		if json.Unmarshal(lines[0], &line, jsontext.AllowInvalidUTF8(true)) == nil {
+			return line.Report, true, nil
+		}
+	}
 	b, err := os.ReadFile(im.reportPath(log))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, false, nil
@@ -57,17 +63,20 @@ func (im *Imports) putReport(o *Outcome) error {
 		im.reports[o.Log] = r
 		return nil
 	}
-	b, err := json.Marshal(r, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
-	if err == nil {
-		// Not synced: it can be made again from the source.
-		err = ReplaceFile(im.reportPath(o.Log), b)
-	}
-	if err != nil {
+	// Not synced: it can be made again from the source.
+	if err := im.records.add(reportLine{o.Log.String(), r}, false); err != nil {
 		return fmt.Errorf("import report of log %s: %w", o.Log, err)
 	}
 	return nil
 }
 
+// reportLine is a line of the journal of records.
+type reportLine struct {
+	Log    string `json:"log"`
+	Report `json:",inline"`
+}
+
+// reportPath is where older stores have the report of a log.
 func (im *Imports) reportPath(log format.LogID) string {
 	return filepath.Join(im.dir, "reports", log.String()+".json")
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -27,15 +28,22 @@ type Imports struct {
 
 	mu       sync.Mutex
 	contents map[format.LogID][]Content
-	sources  map[string]SourceRecord
-	reports  map[format.LogID]Report
+	// endings are the contents of all logs, records what was learned last of each
+	// source and log.
+	endings, records journal
+	// Without a folder:
+	sources map[string]SourceRecord
+	reports map[format.LogID]Report
 }
 
 // OpenImports returns the records in a folder, which is made when the first
 // record comes; with an empty dir they are kept in memory only.
 func OpenImports(dir string) *Imports {
 	return &Imports{
-		dir: dir, contents: make(map[format.LogID][]Content), sources: make(map[string]SourceRecord), reports: make(map[format.LogID]Report),
+		dir: dir, contents: make(map[format.LogID][]Content),
+		endings: journal{path: filepath.Join(dir, "contents.jsonl")},
+		records: journal{path: filepath.Join(dir, "records.jsonl"), last: true},
+		sources: make(map[string]SourceRecord), reports: make(map[format.LogID]Report),
 	}
 }
 
@@ -64,12 +72,9 @@ type SourceRecord struct {
 
 // OutcomeRecord is what an import of the source did to one log.
 type OutcomeRecord struct {
-	Log      string    `json:"log"`
-	Session  string    `json:"session,omitzero"` // of a log of rows: whose it is
-	Entries  int64     `json:"entries"`
-	SHA256   string    `json:"sha256,omitzero"`
-	Pending  int64     `json:"pending,omitzero"`
-	Findings []Finding `json:"findings,omitzero"`
+	Log     string `json:"log"`
+	Session string `json:"session,omitzero"` // of a log of rows: whose it is
+	Entries int64  `json:"entries"`
 }
 
 // Contents returns the known states of a log's sources, oldest first.
@@ -79,28 +84,47 @@ func (im *Imports) Contents(log format.LogID) ([]Content, error) {
 	return im.load(log)
 }
 
+// contentLine is a line of the journal of contents.
+type contentLine struct {
+	Log     string `json:"log"`
+	Content `json:",inline"`
+}
+
 // load returns the contents of a log; im.mu is held.
 func (im *Imports) load(log format.LogID) ([]Content, error) {
-	if known, ok := im.contents[log]; ok || im.dir == "" {
+	known, ok := im.contents[log]
+	if ok || im.dir == "" {
 		return known, nil
 	}
-	b, err := os.ReadFile(im.contentsPath(log))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	// Older stores have a file for each log.
+	var lines [][]byte
+	b, err := os.ReadFile(filepath.Join(im.dir, "logs", log.String()+".jsonl"))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		lines, err = im.endings.find(logKey(log))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("import records of log %s: %w", log, err)
 	}
-	var list []Content
-	for line := range bytes.Lines(b) {
-		var c Content
+	for _, line := range slices.Concat(bytes.SplitAfter(b, []byte{'\n'}), lines) {
+		var c contentLine
 		// A line torn by a crash names a content that was not acknowledged.
 		if json.Unmarshal(line, &c) == nil {
-			list = append(list, c)
+			known = append(known, c.Content)
 		}
 	}
-	im.contents[log] = list
-	return list, nil
+	im.keep(log, known)
+	return known, nil
+}
+
+// maxKnownLogs bounds of how many logs the contents are kept in memory.
+const maxKnownLogs = 4096
+
+// keep remembers the contents of a log, which are in a file as well; im.mu is held.
+func (im *Imports) keep(log format.LogID, known []Content) {
+	if im.dir != "" && len(im.contents) >= maxKnownLogs {
+		clear(im.contents)
+	}
+	im.contents[log] = known
 }
 
 // AddContent remembers a state of a log's source, durably.
@@ -116,43 +140,13 @@ func (im *Imports) AddContent(log format.LogID, c Content) error {
 			return nil
 		}
 	}
-	im.contents[log] = append(known, c)
-	if im.dir == "" {
-		return nil
-	}
-	line, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	if err := appendLine(im.contentsPath(log), line); err != nil {
-		return fmt.Errorf("import records of log %s: %w", log, err)
-	}
-	return nil
-}
-
-// appendLine adds a line to a file, durably. A torn line before it is closed.
-func appendLine(name string, line []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
-	if err == nil && st.Size() > 0 {
-		var last [1]byte
-		if _, err = f.ReadAt(last[:], st.Size()-1); err == nil && last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
+	if im.dir != "" {
+		if err := im.endings.add(contentLine{log.String(), c}, true); err != nil {
+			return fmt.Errorf("import records of log %s: %w", log, err)
 		}
 	}
-	if err == nil {
-		_, err = f.Write(append(line, '\n'))
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	im.keep(log, append(known, c))
+	return nil
 }
 
 // Source returns what is known of the source at a path.
@@ -163,18 +157,27 @@ func (im *Imports) Source(path string) (SourceRecord, bool) {
 		rec, ok := im.sources[path]
 		return rec, ok
 	}
+	// It is a cache: not knowing costs a comparison.
+	if lines, err := im.records.find(keyOf("path", path)); err == nil && len(lines) > 0 {
+		if rec, ok := sourceOfLine(lines[0], path); ok {
+			return rec, true
+		}
+	}
 	b, err := os.ReadFile(im.sourcePath(path))
 	if err != nil {
-		return SourceRecord{}, false // a cache: not knowing costs a comparison
+		return SourceRecord{}, false
 	}
-	var rec SourceRecord
-	if json.Unmarshal(b, &rec) != nil || rec.Path != path {
+	return sourceOfLine(b, path)
+}
+
+func sourceOfLine(line []byte, path string) (rec SourceRecord, ok bool) {
+	if json.Unmarshal(line, &rec) != nil || rec.Path != path {
 		return SourceRecord{}, false
 	}
 	return rec, true
 }
 
-// PutSource remembers an import of a source.
+// PutSource remembers an import of a source. Losing the record costs a comparison.
 func (im *Imports) PutSource(rec SourceRecord) error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -182,22 +185,29 @@ func (im *Imports) PutSource(rec SourceRecord) error {
 		im.sources[rec.Path] = rec
 		return nil
 	}
-	b, err := json.Marshal(rec, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return err
+	var err error
+	if rec.Rows != nil {
+		err = im.putRows(rec)
+	} else {
+		err = im.records.add(rec, false)
 	}
-	name := im.sourcePath(rec.Path)
-	// Not synced: losing the record costs a comparison.
-	if err := ReplaceFile(name, b); err != nil {
+	if err != nil {
 		return fmt.Errorf("import record of %s: %w", rec.Path, err)
 	}
 	return nil
 }
 
-func (im *Imports) contentsPath(log format.LogID) string {
-	return filepath.Join(im.dir, "logs", log.String()+".jsonl")
+// putRows replaces the file of a record of rows: those are long, and would be
+// written again and again.
+func (im *Imports) putRows(rec SourceRecord) error {
+	b, err := json.Marshal(rec, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return err
+	}
+	return ReplaceFile(im.sourcePath(rec.Path), b)
 }
 
+// sourcePath is the file of a record of rows. Older stores have one for every source.
 func (im *Imports) sourcePath(path string) string {
 	sum := sha256.Sum256([]byte(path))
 	name := hex.EncodeToString(sum[:])

@@ -161,6 +161,7 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 	w.seals = !m.dryRun && m.sealer != nil
 
 	mapper := t.NewMapper(findings)
+	var run Run // one for all records: it would be allocated for each
 	for rec, err := range recordsOf(held, reader) {
 		if err == nil {
 			err = ctx.Err()
@@ -169,11 +170,12 @@ func (m *Mirror) MirrorTranscript(ctx context.Context, t Transcript) (Outcome, e
 			return Outcome{}, fmt.Errorf("%s: %w", t.Path, err)
 		}
 		out.Records++
-		checkRecord(&rec, lines, findings)
-		run := damagedRun(rec)
-		if !rec.Damaged {
-			run = Run{Record: rec}
-			mapper.Map(&rec, &run)
+		run = Run{Record: rec}
+		checkRecord(&run.Record, lines, findings)
+		if rec.Damaged {
+			run.Events = damagedEvents()
+		} else {
+			mapper.Map(&run.Record, &run)
 		}
 		if err := w.add(ctx, t.Vendor, &run); err != nil {
 			return Outcome{}, fmt.Errorf("%s, line %d: %w", t.Path, rec.Line, err)

@@ -54,16 +54,12 @@ func takeApart(record []byte, checked bool) (parts []schema.RawPart, blobs []Pen
 	if len(record) < minBase64 {
 		return nil, nil
 	}
-	if start, _ := nextBase64(record, 0); start < 0 || !checked && !utf8.Valid(record) {
+	start, end := nextBase64(record, 0)
+	if start < 0 || !checked && !utf8.Valid(record) {
 		return nil, nil
 	}
 	text, left := 0, 0
-	for from := 0; ; {
-		start, end := nextBase64(record, from)
-		if start < 0 {
-			break
-		}
-		from = end
+	for ; start >= 0; start, end = nextBase64(record, end) {
 		// Strict: only what encodes to the same characters again.
 		decoded := make([]byte, base64.StdEncoding.DecodedLen(end-start))
 		n, err := base64.StdEncoding.Strict().Decode(decoded, record[start:end])
@@ -125,8 +121,17 @@ func nextBase64(b []byte, from int) (start, end int) {
 	return -1, -1
 }
 
+// isBase64 looks a character up in the bits of two words: there are many to look at.
 func isBase64(c byte) bool {
-	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
+	const (
+		digits  = 1<<'+' | 1<<'/' | (1<<10-1)<<'0'
+		letters = (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
+	)
+	bits := uint64(digits)
+	if c >= 64 {
+		bits = letters
+	}
+	return c < 128 && bits>>(c%64)&1 != 0
 }
 
 // ErrNoRecord: the event was not made from a vendor record, or is not the first

@@ -22,9 +22,8 @@ const MaxRecord = 32 << 20
 // a longer run is kept as a damaged record of that many bytes.
 const maxSep = 16 << 10
 
-// readSize is how much a RecordReader asks for at a time, firstRead how much of a
-// source that it knows nothing of: many files are short, of others only the
-// first record is wanted.
+// readSize is how much a RecordReader asks for at a time. Without a buffer it begins
+// with firstRead: many files are short, of others only the first record is wanted.
 const (
 	readSize  = 256 << 10
 	firstRead = 32 << 10
@@ -267,13 +266,15 @@ func (r *RecordReader) fill() error {
 		return r.err
 	}
 	want := readSize
-	if r.total == 0 && cap(r.buf) == 0 {
-		want = firstRead
-		r.buf = make([]byte, 0, firstRead)
+	if cap(r.buf) < readSize { // no buffer was given
+		want = min(firstRead+len(r.buf)-r.pos, readSize)
 	}
 	if cap(r.buf)-len(r.buf) < want {
-		// Twice as much, but no more than the longest record needs.
-		room := min(2*cap(r.buf)+2*want, MaxRecord+2*maxSep+4*readSize)
+		room := want
+		if cap(r.buf) > 0 {
+			// Twice as much, but no more than the longest record needs.
+			room = min(2*cap(r.buf)+2*want, MaxRecord+2*maxSep+4*readSize)
+		}
 		r.buf = append(make([]byte, 0, max(room, len(r.buf)+want)), r.buf...)
 	}
 	n, err := r.src.Read(r.buf[len(r.buf) : len(r.buf)+want])

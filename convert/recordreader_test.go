@@ -156,3 +156,12 @@ func FuzzRecordReader(f *testing.F) {
 		}
 	})
 }
+
+func TestIsBase64(t *testing.T) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for c := range 256 {
+		if want := strings.IndexByte(alphabet, byte(c)) >= 0; isBase64(byte(c)) != want {
+			t.Errorf("%q: %v, want %v", byte(c), !want, want)
+		}
+	}
+}

@@ -95,10 +95,10 @@ func sourceOf(vendor string, run *Run, part int64) *schema.Source {
 	return src
 }
 
-// damagedRun is the run of a record that is not one JSON object.
-func damagedRun(rec Record) Run {
-	return Run{Record: rec, Events: []*schema.Event{{
+// damagedEvents are the events of a record that is not one JSON object.
+func damagedEvents() []*schema.Event {
+	return []*schema.Event{{
 		Actor: schema.Actor{Kind: schema.ActorImport},
 		Data:  &schema.VendorRecord{Damaged: true},
-	}}}
+	}}
 }

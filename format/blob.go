@@ -245,6 +245,9 @@ func (h *blobHold) namedBy(dst []Hash, entries [][]byte) []Hash {
 		return dst
 	}
 	for _, e := range entries {
+		if n := normLen(e); n > 0 {
+			e = e[:n] // a record kept verbatim names no blob of ours
+		}
 		for digest := range ScanBlobs(e) {
 			if h.pending[digest] {
 				dst = append(dst, digest)

@@ -12,7 +12,7 @@ import (
 type osFS struct{}
 
 func (osFS) Open(name string, flag int) (fsFile, error) {
-	f, err := os.OpenFile(name, flag, 0o600) // #nosec G304 -- names are made by the store
+	f, err := openFile(name, flag)
 	if err != nil {
 		return nil, err
 	}

@@ -298,11 +298,30 @@ func (t *sealedTemp) copySegment(g *span) error {
 	if err == nil {
 		err = copyLines(t.w, r, g.end)
 	}
+	if err == nil && g.sealed {
+		err = checkSeal(t.w, r)
+	}
 	if err == nil && !g.sealed {
 		g.textEnd = r.off
 		err = checkDead(file, r.path, r.sum, r.off, r.line, g.end)
 	}
 	return err
+}
+
+// checkSeal reads the seal of a segment whose entries were copied.
+func checkSeal(w *sealWriter, r *segmentReader) error {
+	l, off, err := r.next()
+	if err != nil && err != io.EOF {
+		return err
+	}
+	bad := &fault{ruleSeal, "seal", "a seal after the last entry", "something else"}
+	if err == nil && l.kind == lineSeal {
+		bad = sealMatches(l, &w.frontier)
+	}
+	if bad != nil {
+		return bad.at(r.path, off, r.line, w.seq)
+	}
+	return nil
 }
 
 // checkDead is [judgeDead] for writers: damage in a dead part is kept with it.

@@ -105,7 +105,8 @@ func (a *SealedAppender) begin(ctx context.Context) error {
 
 // tail returns the segments of the log, the last one being the text that an
 // append would write to, without a path if it is not there; h is the header of
-// a segment that begins where the log ends.
+// a segment that begins where the log ends, without a frontier where [dirLog.beginSealed]
+// will copy the segment before it.
 func (a *SealedAppender) tail() (chain []span, h header, err error) {
 	l := a.l
 	h.log = l.id
@@ -126,10 +127,19 @@ func (a *SealedAppender) tail() (chain []span, h header, err error) {
 		a.first, a.off, a.fork = t.first, t.off, t.fork
 		return chain, h, nil
 	} else if n > 0 {
-		h.first = chain[n-1].end
-		if h.frontier, h.fork, err = l.store.sealedFrontier(l.id, chain[n-1]); err != nil {
+		last := chain[n-1]
+		text, err := l.store.sealedText(l.id, last)
+		if err == nil && text < l.store.sealing.small {
+			// What follows goes into one segment with it, and its frontier comes of
+			// reading it for that.
+			h.fork, err = l.store.forkOf(l.id, chain, nil)
+		} else if err == nil {
+			h.frontier, h.fork, err = l.store.sealedFrontier(l.id, last)
+		}
+		if err != nil {
 			return nil, h, err
 		}
+		h.first = last.end
 	}
 	a.first, a.off, a.fork = h.first, int64(len(appendHeader(nil, &h))), h.fork
 	return append(chain, span{first: h.first, end: h.first}), h, nil

@@ -8,8 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"sync/atomic"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -45,10 +43,10 @@ type keptFrame struct {
 	block indexBlock
 }
 
-// sealBuffers are what takes long to allocate: an encoder with its tables, and
+// sealBuffers are what takes long to allocate: encoders with their tables, and
 // room for a frame in all three forms.
 type sealBuffers struct {
-	enc    *zstd.Encoder
+	enc    *frameEncoder
 	lines  []byte
 	packed []byte
 	back   []byte // packed, decoded again

@@ -179,9 +179,31 @@ func room(buf []byte, n int64) []byte {
 	return make([]byte, 0, n)
 }
 
-// newEncoder returns an encoder for [zstd.Encoder.EncodeAll].
-func newEncoder() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+// betterFrom is the content, in bytes, from which on a frame is compressed better.
+// That takes half as much time again and saves a fourteenth; long frames are those
+// of segments that are not sealed again together with what follows.
+const betterFrom = 5 << 20
+
+// frameEncoder compresses frames. It is not safe for concurrent use.
+type frameEncoder struct {
+	// They make their tables when they are used first.
+	fast, better *zstd.Encoder
+}
+
+func newEncoder() *frameEncoder {
+	return &frameEncoder{fast: newEncoderOf(zstd.SpeedDefault), better: newEncoderOf(zstd.SpeedBetterCompression)}
+}
+
+// EncodeAll appends a frame with that content to dst.
+func (e *frameEncoder) EncodeAll(content, dst []byte) []byte {
+	if len(content) >= betterFrom {
+		return e.better.EncodeAll(content, dst)
+	}
+	return e.fast.EncodeAll(content, dst)
+}
+
+func newEncoderOf(level zstd.EncoderLevel) *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithAllLitEntropyCompression(true),
 		zstd.WithEncoderCRC(true), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("format: options of the zstd encoder: " + err.Error()) // they are constants
