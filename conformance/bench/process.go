@@ -62,7 +62,7 @@ func (b *bench) part(result any, name string, args ...string) error {
 }
 
 func runPart(name string, args []string) error {
-	parts := map[string]func(args []string) (any, error){"log": makeLog, "append": measureAppend, "durable": measureDurable}
+	parts := map[string]func(args []string) (any, error){"log": makeLog, "append": measureAppend, "durable": measureDurable, "last": readLast}
 	part, ok := parts[name]
 	if !ok {
 		return fmt.Errorf("no part %q", name)
