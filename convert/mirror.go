@@ -19,6 +19,7 @@ import (
 type Mirror struct {
 	store    format.Store
 	sealer   sealer // the store, if it is one
+	syncer   syncer // the store, if it is one
 	imports  *Imports
 	dryRun   bool
 	outcomes []Outcome
@@ -32,6 +33,7 @@ type Mirror struct {
 func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
 	m := &Mirror{store: store, imports: imports, dryRun: dryRun, sessions: make(map[LogName]bool)}
 	m.sealer, _ = store.(sealer)
+	m.syncer, _ = store.(syncer)
 	return m
 }
 
@@ -39,6 +41,11 @@ func NewMirror(store format.Store, imports *Imports, dryRun bool) *Mirror {
 // exists already elsewhere, so that nothing is gained by writing it as text first.
 type sealer interface {
 	AppendSealed(ctx context.Context, log format.LogID, at int64) (*format.SealedAppender, error)
+}
+
+// syncer is a store in which entries can be read before they are durable.
+type syncer interface {
+	Sync(ctx context.Context, log format.LogID) (size int64, err error)
 }
 
 // Store returns the store that is written to, for reading.
@@ -532,7 +539,15 @@ func (w *logWriter) appendSealed(ctx context.Context, at int64, batch [][]byte) 
 
 // finish makes all that was added durable.
 func (w *logWriter) finish(ctx context.Context) error {
-	if err := w.flush(ctx); err != nil || w.appender == nil {
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	if w.appender == nil {
+		if w.appended > 0 || !w.existed || w.m.dryRun || w.m.syncer == nil {
+			return nil
+		}
+		// All of it is there: from an import that may have died before its sync.
+		_, err := w.m.syncer.Sync(ctx, w.log)
 		return err
 	}
 	head, err := w.appender.Commit()

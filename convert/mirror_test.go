@@ -227,3 +227,43 @@ func TestRowsComeAgainWhenTheyChange(t *testing.T) {
 		t.Errorf("latest rows (-want +got):\n%s", diff)
 	}
 }
+
+// syncedStore notes which logs were made durable without an append.
+type syncedStore struct {
+	format.MemStore
+	synced []format.LogID
+}
+
+func (s *syncedStore) Sync(ctx context.Context, log format.LogID) (int64, error) {
+	s.synced = append(s.synced, log)
+	info, err := s.Info(ctx, log)
+	return info.Size, err
+}
+
+// TestMirrorSyncsWhatIsThere: entries that an import finds may be those of one that
+// died before its sync; their source may be deleted once this one says that they are there.
+func TestMirrorSyncsWhatIsThere(t *testing.T) {
+	store := new(syncedStore)
+	const content = "{\"n\":1}\n{\"n\":2}\n"
+	first := mirrorString(t, NewMirror(store, OpenImports(""), false), content)
+	if first.Status != OutcomeNew || len(store.synced) > 0 {
+		t.Fatalf("a new log: %s, synced %v", first.Status, store.synced)
+	}
+	for _, c := range []struct {
+		content string
+		dryRun  bool
+		status  OutcomeStatus
+		syncs   int
+	}{
+		{content, true, OutcomeUnchanged, 0},
+		{content, false, OutcomeUnchanged, 1},
+		{content[:8], false, OutcomePrefix, 1},
+		{content + "{\"n\":3}\n", false, OutcomeGrown, 0}, // by the append
+	} {
+		store.synced = nil
+		got := mirrorString(t, NewMirror(store, OpenImports(""), c.dryRun), c.content)
+		if got.Status != c.status || len(store.synced) != c.syncs {
+			t.Errorf("%q, dry run %t: %s and %d syncs, want %s and %d", c.content, c.dryRun, got.Status, len(store.synced), c.status, c.syncs)
+		}
+	}
+}

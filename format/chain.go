@@ -375,9 +375,13 @@ func (s *DirStore) lockShared(ctx context.Context, id LogID) (unlock func(), loc
 	return func() { _ = lock.Close() }, lock, nil
 }
 
-// settleTail makes durable what can be read of a log, and returns its size. Whoever
-// wrote the last entries may have died, or failed, before its sync.
-func (s *DirStore) settleTail(ctx context.Context, id LogID) (size int64, err error) {
+// Sync makes durable what can be read of a log, and returns its size. Whoever
+// wrote the last entries may have died, or failed, before its sync. It is
+// [ErrNotFound] if there is no such log.
+func (s *DirStore) Sync(ctx context.Context, id LogID) (size int64, err error) {
+	if s.readOnly {
+		return 0, fmt.Errorf("sync log %s: %w", id, ErrReadOnly)
+	}
 	l := &dirLog{store: s, id: id, dir: s.logDir(id), sum: logSum(id)}
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err := l.lockExclusive(ctx, false); err != nil {
@@ -407,7 +411,7 @@ func (s *DirStore) settleTail(ctx context.Context, id LogID) (size int64, err er
 // far as it has them. Nobody removes it before unlock.
 func (s *DirStore) holdSettled(ctx context.Context, id LogID, size int64) (unlock func(), t tailInfo, err error) {
 	for {
-		settled, err := s.settleTail(ctx, id)
+		settled, err := s.Sync(ctx, id)
 		if err != nil {
 			return nil, t, err
 		}

@@ -332,7 +332,7 @@ func (u *unpacker) extend(ctx context.Context, h Head, size int64) error {
 	}
 	if size >= h.Size {
 		// They may be there without being durable.
-		_, err := u.store.settleTail(ctx, h.Log)
+		_, err := u.store.Sync(ctx, h.Log)
 		return err
 	}
 	for e, err := range u.stage.Read(ctx, h.Log, size) {
