@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -19,13 +20,13 @@ func reorderFlags(app *cli.App, args []string) []string {
 		line, rest = line[:i], line[i+1:]
 	}
 	verb := findVerb(app, line)
-	takesValue := valueFlags(append(sharedFlags(), flagsOf(app, verb)...))
+	takesValue := valuesOfFlags(append(sharedFlags(), flagsOf(app, verb)...))
 	var flags, operands []string
 	seenVerb := verb == ""
 	for i := 0; i < len(line); i++ {
 		arg := line[i]
 		switch {
-		case !isFlag(arg):
+		case !isFlag(arg) || isToken(arg, takesValue):
 			if !seenVerb {
 				seenVerb = true // the verb itself
 				continue
@@ -51,7 +52,7 @@ func reorderFlags(app *cli.App, args []string) []string {
 
 // findVerb returns the first argument that is neither a flag nor the value of one.
 func findVerb(app *cli.App, line []string) string {
-	takesValue := valueFlags(sharedFlags())
+	takesValue := valuesOfFlags(sharedFlags())
 	for i := 0; i < len(line); i++ {
 		switch arg := line[i]; {
 		case !isFlag(arg):
@@ -73,17 +74,24 @@ func flagsOf(app *cli.App, verb string) []cli.Flag {
 	return nil
 }
 
-// valueFlags returns the names of the flags that take a value.
-func valueFlags(flags []cli.Flag) map[string]bool {
+// valuesOfFlags tells of the name of each flag whether it takes a value.
+func valuesOfFlags(flags []cli.Flag) map[string]bool {
 	names := make(map[string]bool)
 	for _, f := range flags {
-		if doc, ok := f.(cli.DocGenerationFlag); ok && doc.TakesValue() {
-			for _, n := range f.Names() {
-				names[n] = true
-			}
+		doc, ok := f.(cli.DocGenerationFlag)
+		for _, n := range f.Names() {
+			names[n] = ok && doc.TakesValue()
 		}
 	}
 	return names
+}
+
+// isToken tells an attempt token, 16 random bytes in base64url, from a flag: one in
+// 64 begins with a hyphen.
+func isToken(arg string, flags map[string]bool) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(arg)
+	_, known := flags[flagName(arg)]
+	return err == nil && len(b) == 16 && !known
 }
 
 func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }

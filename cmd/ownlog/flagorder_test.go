@@ -21,6 +21,9 @@ func TestReorderFlags(t *testing.T) {
 		{"ownlog import a -- --json -x", "ownlog import -- a --json -x"},
 		{"ownlog show --from 3 LOG@5", "ownlog show --from 3 -- LOG@5"},
 		{"ownlog resume LOG --prompt -v", "ownlog resume --prompt -v -- LOG"},
+		{"ownlog result LOG -79eRGT3g6T_DKYeTXb6vw --status ok", "ownlog result --status ok -- LOG -79eRGT3g6T_DKYeTXb6vw"},
+		{"ownlog result LOG --9eRGT3g6T_DKYeTXb6vw", "ownlog result -- LOG --9eRGT3g6T_DKYeTXb6vw"},
+		{"ownlog result LOG -79eRGT3g6T_DKYeTXb6vx", "ownlog result -79eRGT3g6T_DKYeTXb6vx -- LOG"}, // not 16 bytes
 		{"ownlog --help", "ownlog --help"},
 		{"ownlog show --unknown LOG", "ownlog show --unknown -- LOG"},
 		{"ownlog nosuch --json", "ownlog --json -- nosuch"},
