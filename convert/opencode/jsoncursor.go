@@ -1,6 +1,6 @@
 package opencode
 
-import "bytes"
+import "github.com/ownlog/ownlog/convert"
 
 // jsonCursor reads JSON that is known to be valid, once from front to back: what
 // an object holds is read where it stands, or skipped. On other bytes it ends
@@ -96,20 +96,10 @@ func endsScalar(b byte) bool {
 
 // afterText returns where the string ends that begins at i.
 func afterText(b []byte, i int) int {
-	for i++; ; i++ {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
-			return len(b)
-		}
-		i += n
-		slashes := 0
-		for slashes < n && b[i-1-slashes] == '\\' {
-			slashes++
-		}
-		if slashes%2 == 0 {
-			return i + 1
-		}
+	if end := convert.SkipString(b, i); end >= 0 {
+		return end
 	}
+	return len(b)
 }
 
 // afterCompound returns where the object or array ends that begins at i.
